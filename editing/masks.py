@@ -1,0 +1,104 @@
+"""Masks: which pixels an edit may change, and how far the model's own mask reaches.
+
+Two masks are made from the uploaded one. The denoise mask (grown) tells the model where to paint; it may reach outside.
+The composite mask (feathered inwards) decides which pixels of the result come from the model; it never does.
+"""
+
+import cv2
+import numpy as np
+
+from editing.errors import MaskError
+from editing.rasters import Mask
+
+
+def check_mask(mask: Mask, *, size: tuple[int, int], field: str = "mask") -> None:
+    """Check that a mask fits its picture and edits something.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep.
+        size: Width and height of the picture, in pixels.
+        field: Name of the request field, for the error.
+
+    Raises:
+        MaskError: `mask_size_mismatch`, `mask_malformed` (dtype, or a value outside 0..1) or `mask_empty`.
+    """
+    given = (int(mask.shape[1]), int(mask.shape[0])) if mask.ndim == 2 else mask.shape  # noqa: PLR2004 - a plane
+    if given != size:
+        shown = "x".join(str(side) for side in given)
+        raise MaskError(
+            f"the mask must have the picture's size {size[0]}x{size[1]}, got {shown}",
+            code="mask_size_mismatch",
+            field=field,
+            value=shown,
+            limit=f"{size[0]}x{size[1]}",
+        )
+    if mask.dtype != np.float32 or not (float(mask.min()) >= 0.0 and float(mask.max()) <= 1.0):
+        shown = f"{mask.dtype} {float(mask.min())}..{float(mask.max())}"
+        raise MaskError(
+            f"a mask is float32 within 0..1, got {shown}",
+            code="mask_malformed",
+            field=field,
+            value=shown,
+            limit="float32 0..1",
+        )
+    if float(mask.max()) == 0.0:
+        raise MaskError("the mask marks nothing to edit: every value is 0 (keep)", code="mask_empty", field=field)
+
+
+def grow(mask: Mask, pixels: int) -> Mask:
+    """Widen a mask in every direction by a round brush; values stay those of the strongest pixel in reach.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep.
+        pixels: Radius of the brush, 0 or more.
+
+    Returns:
+        float32 (h, w), nowhere below `mask`.
+    """
+    if pixels <= 0:
+        return mask.copy()
+    side = 2 * pixels + 1
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(np.maximum(cv2.dilate(mask, brush), mask), dtype=np.float32)
+
+
+def inward_feather(mask: Mask, pixels: int) -> Mask:
+    """Soften a mask towards its inside: full strength only `pixels` away from the kept region.
+
+    The picture's own border is no edge: a mask that touches it stays at full strength there.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep; soft values are respected (they are an upper bound).
+        pixels: Width of the ramp, 0 or more.
+
+    Returns:
+        float32 (h, w), nowhere above `mask`: exactly 0 where `mask` is 0, and above 0 wherever `mask` is.
+    """
+    inside = (mask > 0.0).astype(np.uint8)
+    if pixels <= 0 or bool(inside.all()):
+        return mask.copy()
+    distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    ramp = np.clip(distance / np.float32(pixels + 1), 0.0, 1.0).astype(np.float32)
+    smooth = ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp)
+    return np.asarray(np.minimum(mask, smooth), dtype=np.float32)
+
+
+def outward_feather(mask: Mask, pixels: int) -> Mask:
+    """Soften a mask towards its outside: it keeps its values and falls to 0 over `pixels`.
+
+    Only `Blend(spill=True)` uses this; the result then no longer keeps every pixel outside the mask.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep.
+        pixels: Width of the ramp, 0 or more.
+
+    Returns:
+        float32 (h, w), nowhere below `mask`.
+    """
+    if pixels <= 0:
+        return mask.copy()
+    outside = (mask <= 0.0).astype(np.uint8)
+    distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    ramp = np.clip(1.0 - distance / np.float32(pixels + 1), 0.0, 1.0).astype(np.float32)
+    smooth = ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp)
+    return np.where(mask > 0.0, mask, smooth).astype(np.float32)
