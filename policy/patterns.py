@@ -1,0 +1,67 @@
+"""Compiled patterns: RE2, so that the work grows linearly with the text whatever the pattern.
+
+Patterns are single RE2 objects, not an `re2.Set`: a set that runs out of memory while matching answers "no match",
+which would fail open; a single pattern falls back to a slower automaton and stays right.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import re2
+
+from policy.errors import RuleError
+
+MAX_MEM = 16 * 1024 * 1024
+"""Bytes one compiled pattern may use, for its program and its cached states together."""
+
+
+class Pattern:
+    """Several alternatives compiled into one linear-time pattern, without regard to case."""
+
+    __slots__ = ("_compiled",)
+
+    def __init__(self, alternatives: Sequence[str], *, where: str) -> None:
+        """Compile the alternatives.
+
+        Args:
+            alternatives: RE2 expressions, at least one, any of which may match.
+            where: File and rule, for the message.
+
+        Raises:
+            RuleError: An alternative is not valid RE2, is empty, too large, or matches the empty text.
+        """
+        for alternative in alternatives:
+            if _compile(alternative, where).search(b"") is not None:
+                raise RuleError(f"{where}: pattern matches the empty text: {alternative!r}")
+        self._compiled = _compile("|".join(f"(?:{alternative})" for alternative in alternatives), where)
+
+    def found_in(self, text: bytes) -> bool:
+        """Say whether an alternative occurs in the text.
+
+        Args:
+            text: UTF-8.
+        """
+        return self._compiled.search(text) is not None
+
+    def blanked(self, text: bytes) -> bytes:
+        """Return the text with every occurrence replaced by a space.
+
+        Args:
+            text: UTF-8.
+        """
+        result: bytes = self._compiled.sub(b" ", text)
+        return result
+
+
+def _compile(expression: str, where: str) -> Any:
+    options = re2.Options()
+    options.max_mem = MAX_MEM
+    options.case_sensitive = False
+    options.log_errors = False
+    options.never_capture = True
+    options.dot_nl = True
+    try:
+        return re2.compile(expression, options=options)
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        raise RuleError(f"{where}: invalid pattern {expression!r}: {reason}") from error

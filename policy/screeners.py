@@ -1,0 +1,61 @@
+"""The protocol of screeners: things that look at one subject and answer with findings."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from policy.subjects import Subject
+from policy.verdict import Decision, Finding
+
+
+class Screener(Protocol):
+    """Looks at one subject at a time.
+
+    An allowing screener says so with an ALLOW finding (see `allowing_finding`): silence is not consent, an empty
+    answer blocks. A screener that can hang, anything with a model in it, is wrapped in `policy.killable`; one that
+    runs in this process must be bounded by its input, and its answer counts as a block if it overran its limit.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for findings and `/health`, `rules`."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever its answers can; part of the policy's digest."""
+
+    @property
+    def time_limit_s(self) -> float:
+        """Seconds one subject may take."""
+
+    def handles(self, subject: Subject) -> bool:
+        """Say whether this screener looks at such a subject."""
+
+    def screen(self, subject: Subject) -> Sequence[Finding]:
+        """Look at a subject it handles; at least one finding, or it counts as a failure."""
+
+
+@runtime_checkable
+class ReportsProblems(Protocol):
+    """Implemented by screeners that can tell beforehand that they will block everything, and why."""
+
+    def problems(self) -> tuple[str, ...]:
+        """Return one sentence for operators per problem, none if it is fit to screen."""
+
+
+def allowing_finding(screener: str, subject: str, *, detail: str = "") -> Finding:
+    """Return the finding of a screener that looked at a subject and found nothing.
+
+    Args:
+        screener: The screener's name.
+        subject: The subject's name.
+        detail: For auditors, e.g. a score.
+    """
+    return Finding(
+        rule=f"{screener}.nothing_found",
+        category="none",
+        decision=Decision.ALLOW,
+        reason="",
+        screener=screener,
+        subject=subject,
+        detail=detail,
+    )
