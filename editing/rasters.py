@@ -89,10 +89,12 @@ class Raster:
         """Digest of the raster itself, the same for every lossless file that decodes to it.
 
         SHA-256, lower hex, of `RGB8` + width + height (unsigned 32-bit, big endian) + the pixels row by row; with an
-        alpha plane, of `RGBA8` + the same + the interleaved pixels. The colour profile is not part of it.
+        alpha plane, of `RGBA8` + the same + the interleaved pixels. The colour profile is not part of it, and a wholly
+        opaque alpha plane counts as none: lossless WebP does not keep one.
         """
-        interleaved = self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
-        digest = hashlib.sha256(b"RGB8" if self.alpha is None else b"RGBA8")
+        opaque = self.alpha is None or bool((self.alpha == 255).all())  # noqa: PLR2004 - opaque
+        interleaved = self.pixels if self.alpha is None or opaque else np.dstack([self.pixels, self.alpha])
+        digest = hashlib.sha256(b"RGB8" if opaque else b"RGBA8")
         digest.update(self.width.to_bytes(4, "big") + self.height.to_bytes(4, "big"))
         digest.update(np.ascontiguousarray(interleaved).data)
         return digest.hexdigest()
