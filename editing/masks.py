@@ -10,6 +10,8 @@ import numpy as np
 from editing.errors import MaskError
 from editing.rasters import Mask
 
+_CORE = np.float32(0.5)
+
 
 def check_mask(mask: Mask, *, size: tuple[int, int], field: str = "mask") -> None:
     """Check that a mask fits its picture and edits something.
@@ -65,7 +67,8 @@ def grow(mask: Mask, pixels: int) -> Mask:
 def inward_feather(mask: Mask, pixels: int) -> Mask:
     """Soften a mask towards its inside: full strength only `pixels` away from the kept region.
 
-    The picture's own border is no edge: a mask that touches it stays at full strength there.
+    The picture's own border is no edge: a mask that touches it stays at full strength there. Each island of the mask
+    keeps a core at full strength: where it is too thin for the ramp, the ramp is narrower.
 
     Args:
         mask: float32 (h, w), 1 repaint .. 0 keep; soft values are respected (they are an upper bound).
@@ -75,12 +78,21 @@ def inward_feather(mask: Mask, pixels: int) -> Mask:
         float32 (h, w), nowhere above `mask`: exactly 0 where `mask` is 0, and above 0 wherever `mask` is.
     """
     inside = (mask > 0.0).astype(np.uint8)
-    if pixels <= 0 or bool(inside.all()):
+    if pixels <= 0 or bool(inside.all()) or not bool(inside.any()):
         return mask.copy()
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    ramp = np.clip(distance / np.float32(pixels + 1), 0.0, 1.0).astype(np.float32)
-    smooth = ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp)
-    return np.asarray(np.minimum(mask, smooth), dtype=np.float32)
+    islands, found = cv2.connectedComponents(inside, connectivity=8)
+    labels = np.asarray(found, dtype=np.intp)
+    deepest = np.zeros(islands, dtype=np.float32)
+    np.maximum.at(deepest, labels.ravel(), distance.ravel())
+    # Distances are 1 on the rim: a ramp of n pixels reaches full strength at n + 1. Half of a thin island is core.
+    reach = np.clip(deepest * _CORE, 1.0, np.float32(pixels + 1))
+    ramp = np.clip(distance / reach[labels], 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.minimum(mask, _smooth(ramp)), dtype=np.float32)
+
+
+def _smooth(ramp: Mask) -> Mask:
+    return np.asarray(ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp), dtype=np.float32)
 
 
 def outward_feather(mask: Mask, pixels: int) -> Mask:
@@ -100,5 +112,4 @@ def outward_feather(mask: Mask, pixels: int) -> Mask:
     outside = (mask <= 0.0).astype(np.uint8)
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     ramp = np.clip(1.0 - distance / np.float32(pixels + 1), 0.0, 1.0).astype(np.float32)
-    smooth = ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp)
-    return np.where(mask > 0.0, mask, smooth).astype(np.float32)
+    return np.where(mask > 0.0, mask, _smooth(ramp)).astype(np.float32)

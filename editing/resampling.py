@@ -1,0 +1,50 @@
+"""Resampling: area averages down, Lanczos up, per axis where the two differ."""
+
+import cv2
+import numpy as np
+
+from editing.rasters import Mask, Pixels
+
+
+def resize_pixels(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Scale a picture.
+
+    Args:
+        pixels: uint8 (h, w, 3), 0..255.
+        size: Width and height wanted, in pixels.
+
+    Returns:
+        uint8 (h, w, 3) of that size; the very values if the size is the same.
+    """
+    height, width = pixels.shape[:2]
+    if (width, height) == size:
+        return pixels
+    # Down first, then up: each axis is scaled by the method that suits it.
+    smaller = (min(width, size[0]), min(height, size[1]))
+    if smaller != (width, height):
+        pixels = np.asarray(cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if smaller != size:
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LANCZOS4), dtype=np.uint8)
+    return pixels
+
+
+def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Scale a mask so that nothing that is repainted is lost.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep.
+        size: Width and height wanted, in pixels.
+
+    Returns:
+        float32 (h, w) of that size, 1 wherever any of the mask above 0 falls, else 0.
+    """
+    height, width = mask.shape
+    touched = (mask > 0.0).astype(np.float32)
+    if (width, height) == size:
+        return touched
+    smaller = (min(width, size[0]), min(height, size[1]))
+    if smaller != (width, height):
+        touched = np.asarray(cv2.resize(touched, smaller, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    if smaller != size:
+        touched = np.asarray(cv2.resize(touched, size, interpolation=cv2.INTER_NEAREST), dtype=np.float32)
+    return (touched > 0.0).astype(np.float32)
