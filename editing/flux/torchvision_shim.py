@@ -28,13 +28,13 @@ def ensure_torchvision() -> bool:
         return False
     try:
         for library in Path(spec.origin).parent.glob("_C*.so"):
-            torch.ops.load_library(str(library))
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
     except OSError:
         pass  # linked against CUDA, and torch is not
     if hasattr(torch.ops.torchvision, "nms"):
         return False
-    fragment = torch.library.Library("torchvision", "FRAGMENT")
+    fragment = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for name in ("nms", "qnms"):
-        fragment.define(_SCHEMA.format(name))
+        fragment.define(_SCHEMA.format(name))  # type: ignore[no-untyped-call]
     _kept.append(fragment)
     return True

@@ -1,0 +1,172 @@
+"""Weights on disk: which folder holds a checkpoint, which files of it are loaded, and their digests."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from editing.catalogue import Checkpoint, Family
+from editing.errors import EngineError
+from editing.flux.settings import FluxSettings
+
+PACKAGED = Path(__file__).resolve().parents[1] / "mini" / "weights"
+PIPELINE_PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
+_STEMS = ("diffusion_pytorch_model", "model")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where a checkpoint lies.
+
+    Attributes:
+        folder: Its folder, in diffusers' layout.
+        revision: `packaged`, `local`, or the commit on the hub.
+    """
+
+    folder: Path
+    revision: str
+
+
+def locate(checkpoint: Checkpoint, settings: FluxSettings) -> Location:
+    """Find a checkpoint's folder: the settings' first, then the packaged one, then the hub's cache. Downloads nothing.
+
+    Args:
+        checkpoint: The catalogue's entry.
+        settings: The engine's settings.
+
+    Returns:
+        Its folder and revision.
+
+    Raises:
+        EngineError: `weights_missing`, or `revision_unpinned` for a hub checkpoint that nobody pins.
+    """
+    local = settings.weights.get(checkpoint.name)
+    if local is not None:
+        return Location(folder=_existing(Path(local), checkpoint), revision="local")
+    if checkpoint.packaged is not None:
+        return Location(folder=_existing(PACKAGED / checkpoint.packaged, checkpoint), revision="packaged")
+    return _in_hub_cache(checkpoint, settings)
+
+
+def _existing(folder: Path, checkpoint: Checkpoint) -> Path:
+    marker = "config.json" if checkpoint.family is Family.CONTROLNET else "model_index.json"
+    if not (folder / marker).is_file():
+        raise EngineError(
+            f"the weights of {checkpoint.name} are not in {folder}: there is no {marker}",
+            code="weights_missing",
+            field="checkpoint",
+            value=checkpoint.name,
+            limit=str(folder),
+        )
+    return folder
+
+
+def _in_hub_cache(checkpoint: Checkpoint, settings: FluxSettings) -> Location:
+    from huggingface_hub import snapshot_download
+
+    revision = settings.revisions.get(checkpoint.name, checkpoint.revision)
+    if revision is None:
+        raise EngineError(
+            f"no revision of {checkpoint.hub_id} is pinned: name a commit, or a local folder, in the settings",
+            code="revision_unpinned",
+            field="checkpoint",
+            value=checkpoint.name,
+        )
+    try:
+        folder = snapshot_download(
+            str(checkpoint.hub_id), revision=revision, cache_dir=settings.hub_cache, local_files_only=True
+        )
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"{checkpoint.name} is not on this machine: `hf download {checkpoint.hub_id} --revision {revision}`, "
+            "or name a local folder in the settings",
+            code="weights_missing",
+            field="checkpoint",
+            value=checkpoint.name,
+            limit=revision,
+        ) from error
+    return Location(folder=_existing(Path(folder), checkpoint), revision=revision)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """List the safetensors files that one model's folder loads.
+
+    Args:
+        folder: Of one model, such as `transformer/`.
+
+    Returns:
+        The shards of its index, or its one file; variants and other formats in the folder are not loaded.
+
+    Raises:
+        EngineError: `weights_missing`, if there is none.
+    """
+    for stem in _STEMS:
+        index = folder / f"{stem}.safetensors.index.json"
+        if index.is_file():
+            shards = json.loads(index.read_text("utf-8"))["weight_map"].values()
+            return [folder / shard for shard in sorted(set(shards))]
+        single = folder / f"{stem}.safetensors"
+        if single.is_file():
+            return [single]
+    raise EngineError(
+        f"no safetensors weights in {folder}; no other format is loaded",
+        code="weights_missing",
+        field="checkpoint",
+        value=str(folder),
+        limit="safetensors",
+    )
+
+
+class Digests:
+    """SHA-256 of weight files, computed once per file and state of it."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], str] = {}
+
+    def of(self, file: Path) -> str:
+        """Digest a file.
+
+        Args:
+            file: The file.
+
+        Returns:
+            Lower hex.
+        """
+        real = file.resolve()
+        state = real.stat()
+        key = (str(real), state.st_size, state.st_mtime_ns)
+        if key not in self._known:
+            digest = hashlib.sha256()
+            with real.open("rb") as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+            self._known[key] = digest.hexdigest()
+        return self._known[key]
+
+    def of_parts(self, checkpoint: Checkpoint, folder: Path) -> dict[str, str]:
+        """Digest every file that a checkpoint loads.
+
+        Args:
+            checkpoint: The catalogue's entry.
+            folder: Its folder.
+
+        Returns:
+            Digest by path within the folder, such as `vae/diffusion_pytorch_model.safetensors`.
+
+        Raises:
+            EngineError: `weights_missing`.
+        """
+        single = checkpoint.family is Family.CONTROLNET
+        parts = [folder] if single else [folder / part for part in PIPELINE_PARTS]
+        files = [file for part in parts for file in weight_files(part)]
+        missing = [file for file in files if not file.is_file()]
+        if missing:
+            raise EngineError(
+                f"the index names {missing[0]}, which is not there",
+                code="weights_missing",
+                field="checkpoint",
+                value=checkpoint.name,
+                limit=str(missing[0]),
+            )
+        return {file.relative_to(folder).as_posix(): self.of(file) for file in files}
