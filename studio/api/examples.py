@@ -1,0 +1,54 @@
+"""The edits' bodies for OpenAPI: schema, form variant, and examples that can be sent as they are."""
+
+from typing import Any
+
+from studio.jobs.requests import REQUESTS, Request
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "generate": {"prompt": "a red circle on a sand background", "width": 128, "height": 128, "seed": 7},
+    "inpaint": {
+        "prompt": "a blue star",
+        "image": "<base64 of photo.jpg>",
+        "mask": "<base64 of mask.png, white where it shall change>",
+        "seed": 7,
+    },
+    "outpaint": {"image": "<base64 of photo.jpg>", "left": 64, "right": 64, "seed": 7},
+    "erase": {"image": "<base64 of photo.jpg>", "mask": "<base64 of mask.png>", "seed": 7},
+}
+
+
+def body_of(shape: type[Request]) -> dict[str, Any]:
+    """The `requestBody` of an edit: JSON, or a form with the pictures as files."""
+    reference = {"$ref": f"#/components/schemas/{shape.__name__}"}
+    form = {"$ref": f"#/components/schemas/{shape.__name__}Form"}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": reference, "example": EXAMPLES[shape.operation]},
+                "multipart/form-data": {"schema": form},
+            },
+        }
+    }
+
+
+def component_schemas() -> dict[str, Any]:
+    """Schemas of every edit's body, for `components.schemas`."""
+    found: dict[str, Any] = {}
+    for shape in REQUESTS.values():
+        schema = shape.model_json_schema(ref_template="#/components/schemas/{model}")
+        found |= schema.pop("$defs", {})
+        found[shape.__name__] = schema
+        found[f"{shape.__name__}Form"] = _as_form(schema)
+    return found
+
+
+def _as_form(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same members with pictures as files and `controls` as JSON text."""
+    members = dict(schema["properties"])
+    for name in ("image", "mask"):
+        if name in members:
+            members[name] = {"type": "string", "format": "binary", "description": "A picture file."}
+    if "controls" in members:
+        members["controls"] = {"type": "string", "description": "JSON list, as in the JSON body."}
+    return schema | {"properties": members}

@@ -1,0 +1,69 @@
+"""GET /v1/models: the checkpoints, what they can do, their defaults and licences."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from editing.catalogue import CATALOGUE, Checkpoint
+from studio.api.security import Caller, services_of
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+class ModelView(BaseModel):
+    """One checkpoint."""
+
+    name: str
+    family: str
+    operations: dict[str, dict[str, Any]] = Field(description="What it can do, with the defaults.")
+    controls: dict[str, dict[str, Any]]
+    works_with: list[str]
+    native_pixels: int = Field(description="Area at which it is best, in pixels.")
+    max_pixels: int = Field(description="Largest area it generates, in pixels.")
+    licence: str
+    licence_url: str
+    accepted: bool = Field(description="Whether it may load: free, or accepted by `studio models accept`.")
+    packaged: bool
+
+
+class ModelPage(BaseModel):
+    """All checkpoints."""
+
+    models: list[ModelView]
+
+
+@router.get("", summary="List checkpoints")
+def list_models(request: Request, key: Caller) -> ModelPage:
+    """List every checkpoint of the catalogue."""
+    del key
+    licences = services_of(request).store.licences
+    return ModelPage(
+        models=[
+            model_view(each, accepted=not each.needs_acceptance or licences.accepted(each.name) is not None)
+            for each in CATALOGUE.values()
+        ]
+    )
+
+
+def model_view(checkpoint: Checkpoint, *, accepted: bool) -> ModelView:
+    """Show a checkpoint."""
+    return ModelView(
+        name=checkpoint.name,
+        family=checkpoint.family.value,
+        operations={
+            name.value: {"steps": each.steps, "guidance": each.guidance, "strength": each.strength}
+            for name, each in checkpoint.defaults.items()
+        },
+        controls={
+            kind.value: {"scale": each.scale, "start": each.start, "end": each.end}
+            for kind, each in checkpoint.controls.items()
+        },
+        works_with=sorted(checkpoint.works_with),
+        native_pixels=checkpoint.native_pixels,
+        max_pixels=checkpoint.max_pixels,
+        licence=checkpoint.licence,
+        licence_url=checkpoint.licence_url,
+        accepted=accepted,
+        packaged=checkpoint.packaged is not None,
+    )

@@ -1,0 +1,196 @@
+"""What the API answers: jobs, images and records as JSON."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from policy import Verdict
+from storage import Image, Job, JobState, Origin, Outcome, Record
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ProgressView(_View):
+    """How far the edit is."""
+
+    step: int = Field(description="Denoising steps done.")
+    steps: int = Field(description="Steps this run makes.")
+    fraction: float = Field(description="0..1")
+
+
+class ReasonView(_View):
+    """Why the policy did not allow something."""
+
+    rule: str = Field(description="Id of the acceptable-use rule.")
+    category: str
+    subject: str = Field(description="What it was found in: prompt, image, mask, controls[0].image, output.")
+    reason: str
+
+
+class VerdictView(_View):
+    """What the policy said: public reasons only."""
+
+    decision: str
+    policy_version: str
+    policy_digest: str
+    reasons: list[ReasonView]
+
+
+class ErrorView(_View):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+class OutputView(_View):
+    """A finished picture."""
+
+    digest: str
+    url: str
+
+
+class JobView(_View):
+    """A job as its owner sees it."""
+
+    id: str
+    state: JobState
+    operation: str
+    checkpoint: str
+    seed: str | None = Field(description="Decimal text, since it may not fit a JSON number.")
+    parameters: dict[str, Any]
+    progress: ProgressView | None
+    queue_position: int | None = Field(description="0: next; null: not waiting.")
+    cancel_requested: bool
+    attempts: int
+    outputs: list[OutputView]
+    verdict: VerdictView | None
+    error: ErrorView | None
+    record: str | None = Field(description="Id of the provenance record, once the job has ended.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    links: dict[str, str]
+
+
+class JobPage(_View):
+    """Jobs, newest first."""
+
+    jobs: list[JobView]
+    next: str | None = Field(description="Give it as `cursor` for the next page; null: this was the last.")
+
+
+class ImageView(_View):
+    """An image that its owner may use by digest."""
+
+    digest: str
+    pixel_sha256: str
+    media_type: str
+    width: int
+    height: int
+    size_bytes: int
+    origin: Origin
+    record: str
+    url: str
+
+
+class RecordView(_View):
+    """A provenance record."""
+
+    id: str
+    job: str | None
+    owner: str
+    operation: str
+    outcome: Outcome
+    created_at: datetime
+    digest: str = Field(description="SHA-256 of the body in RFC 8785 canonical form.")
+    parents: list[str] = Field(description="Records whose outputs were edited here.")
+    children: list[str] = Field(description="Records of edits of this one's outputs.")
+    body: dict[str, Any]
+
+
+class RecordPage(_View):
+    """Records, newest first."""
+
+    records: list[RecordView]
+    next: str | None = Field(description="Give it as `cursor` for the next page; null: this was the last.")
+
+
+def job_view(job: Job, position: int | None) -> JobView:
+    """Show a job."""
+    progress = None
+    if job.steps and job.step is not None:
+        progress = ProgressView(step=job.step, steps=job.steps, fraction=round(job.step / job.steps, 4))
+    links = {"self": f"/v1/jobs/{job.id}"}
+    if job.record_id:
+        links["record"] = f"/v1/records/{job.record_id}"
+    return JobView(
+        id=job.id,
+        state=job.state,
+        operation=job.operation,
+        checkpoint=job.checkpoint,
+        seed=job.parameters.get("seed"),
+        parameters=dict(job.parameters),
+        progress=progress,
+        queue_position=position,
+        cancel_requested=job.cancel_requested,
+        attempts=job.attempts,
+        outputs=[OutputView(digest=each, url=f"/v1/images/{each}") for each in job.outputs],
+        verdict=verdict_view(job.verdict) if job.verdict else None,
+        error=ErrorView(code=job.error_code, detail=job.error_detail or "") if job.error_code else None,
+        record=job.record_id,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        links=links,
+    )
+
+
+def verdict_view(verdict: Verdict | Mapping[str, Any]) -> VerdictView:
+    """Show a verdict's public side: its decision and the reasons of what did not allow."""
+    given = verdict if isinstance(verdict, Verdict) else Verdict.from_json(verdict)
+    return VerdictView(
+        decision=given.decision.value,
+        policy_version=given.policy_version,
+        policy_digest=given.policy_digest,
+        reasons=[
+            ReasonView(rule=each.rule, category=each.category, subject=each.subject, reason=each.reason)
+            for each in given.findings
+            if each.decision.value != "allow"
+        ],
+    )
+
+
+def image_view(image: Image) -> ImageView:
+    """Show an image."""
+    return ImageView(
+        digest=image.digest,
+        pixel_sha256=image.pixel_sha256,
+        media_type=image.media_type,
+        width=image.width,
+        height=image.height,
+        size_bytes=image.size_bytes,
+        origin=image.origin,
+        record=image.record_id,
+        url=f"/v1/images/{image.digest}",
+    )
+
+
+def record_view(record: Record) -> RecordView:
+    """Show a record."""
+    return RecordView(
+        id=record.id,
+        job=record.job_id,
+        owner=record.owner,
+        operation=record.operation,
+        outcome=record.outcome,
+        created_at=record.created_at,
+        digest=record.digest,
+        parents=list(record.parents),
+        children=list(record.children),
+        body=dict(record.body),
+    )

@@ -1,0 +1,44 @@
+"""The HTTP application. No torch here: it starts in about a second and runs on a small box."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from studio import __version__
+from studio.api import docs, edits, errors, examples, health, images, jobs, models, records
+from studio.bootstrap import Services, build_services
+from studio.settings import load_settings
+
+DESCRIPTION = """
+Edit and extend pictures with FLUX. Every prompt, every picture that comes in and every picture that goes out is
+screened against the acceptable-use policy, and every outcome, a refusal too, leaves a provenance record.
+
+Give your API key as `Authorization: Bearer studio_...`. Errors are problem documents (RFC 9457) with a stable `code`.
+"""
+
+
+def create_app(services: Services) -> FastAPI:
+    """Build the application around its parts."""
+    app = FastAPI(title="Studio", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app.state.services = services
+    for each in (edits, jobs, images, records, models, health):
+        app.include_router(each.router)
+    errors.add_handlers(app)
+    app.add_middleware(errors.BodyLimit, limit=services.settings.max_body_bytes)
+    docs.add_docs(app)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # the way FastAPI documents for extending it
+    return app
+
+
+def application() -> FastAPI:
+    """The application by the environment's settings: `uvicorn --factory studio.app:application`."""
+    return create_app(build_services(load_settings()))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schema.setdefault("components", {}).setdefault("schemas", {}).update(examples.component_schemas())
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,175 @@
+"""The composition root: picks every real part and hands it to those who need it.
+
+No module holds settings, sessions, clocks or clients of its own; they are arguments, and this is where they come from.
+The engine is built in `studio.engines`, apart from here, so that the API process imports no torch.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from editing import EditEngine, PictureLimits
+from policy import Policy, PolicyError, RuleSet, load_policy
+from storage import (
+    ApiKey,
+    Clock,
+    Database,
+    FileBlobs,
+    ImageStore,
+    JobStore,
+    KeyStore,
+    LicenceStore,
+    NotFoundError,
+    RecordStore,
+    Role,
+    TextVault,
+    WorkerStore,
+    utc_now,
+)
+from studio.jobs.accept import Intake
+from studio.jobs.run import Parts
+from studio.jobs.worker import Desk, Leasing
+from studio.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BOOTSTRAP_PURPOSE = "first key, made by the service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Everything durable, opened once per process."""
+
+    database: Database
+    blobs: FileBlobs
+    vault: TextVault
+    jobs: JobStore
+    records: RecordStore
+    images: ImageStore
+    keys: KeyStore
+    licences: LicenceStore
+    workers: WorkerStore
+    clock: Clock
+
+    def read_text(self, ref: str) -> str | None:
+        """Read personal text; None once it was erased."""
+        with self.database.reading() as session:
+            return self.vault.get(session, ref)
+
+    def owned(self, digest: str, owner: str) -> bool:
+        """Whether this owner may use this image."""
+        try:
+            self.images.get(digest, owner)
+        except NotFoundError:
+            return False
+        return True
+
+    def requester(self, key_id: str) -> Mapping[str, str]:
+        """Who asked, for the record: role and declared purpose at this time."""
+        key = self.keys.get(key_id)
+        return {"role": key.role.value, "purpose": key.purpose}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the API works with."""
+
+    settings: Settings
+    store: Store
+    policy: Policy
+    intake: Intake
+    limits: PictureLimits
+
+
+def open_store(settings: Settings, *, clock: Clock = utc_now) -> Store:
+    """Open database and blobs; makes the home folder, does not migrate."""
+    home = settings.home_path
+    home.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.resolved_database_url)
+    vault = TextVault(clock)
+    images = ImageStore(database, clock)
+    records = RecordStore(database, images, clock)
+    return Store(
+        database=database,
+        blobs=FileBlobs(home / "blobs"),
+        vault=vault,
+        jobs=JobStore(database, vault, records, clock),
+        records=records,
+        images=images,
+        keys=KeyStore(database, clock),
+        licences=LicenceStore(database, clock),
+        workers=WorkerStore(database, clock),
+        clock=clock,
+    )
+
+
+def limits_of(settings: Settings) -> PictureLimits:
+    """Largest pictures to decode."""
+    return PictureLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels)
+
+
+def build_policy(settings: Settings) -> Policy:
+    """The acceptable-use policy; one that cannot load blocks everything and says why in `/health/ready`."""
+    try:
+        return load_policy(rules=settings.rules, operator_list=settings.known_pictures)
+    except PolicyError as error:
+        log.error("the rules cannot be read, everything is blocked: %s", error)  # noqa: TRY400 - for operators, one line
+        return Policy(RuleSet(version="unreadable", digest="0" * 64, rules=()), [])
+
+
+def build_services(settings: Settings) -> Services:
+    """Everything the API process needs."""
+    store = open_store(settings)
+    limits = limits_of(settings)
+    intake = Intake(
+        jobs=store.jobs,
+        blobs=store.blobs,
+        owned=store.owned,
+        limits=limits,
+        prefer=settings.checkpoints,
+        max_queued=settings.max_queued,
+    )
+    return Services(settings=settings, store=store, policy=build_policy(settings), intake=intake, limits=limits)
+
+
+def build_desk(
+    settings: Settings, store: Store, engine: EditEngine, *, name: str, facts: Callable[[], dict[str, object]]
+) -> Desk:
+    """Everything a worker needs, around a given engine."""
+    parts = Parts(
+        policy=build_policy(settings),
+        engine=engine,
+        blobs=store.blobs,
+        limits=limits_of(settings),
+        clock=store.clock,
+        parent=store.images.producer,
+        requester=store.requester,
+    )
+    leasing = Leasing(
+        worker_id=name,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        poll_seconds=settings.poll_seconds,
+    )
+    return Desk(
+        jobs=store.jobs, read_text=store.read_text, workers=store.workers, parts=parts, leasing=leasing, facts=facts
+    )
+
+
+def ensure_bootstrap_key(store: Store, path: Path) -> tuple[ApiKey, str] | None:
+    """Make the first key if there is none yet, and keep its token in a file only its owner reads.
+
+    Returns:
+        The key and its token if one was made now, to be shown once.
+    """
+    made = store.keys.create_first(owner="bootstrap", role=Role.OPERATOR, purpose=BOOTSTRAP_PURPOSE)
+    if made is None:
+        return None
+    key, token = made
+    temporary = path.with_suffix(f".{os.getpid()}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token + "\n")
+    temporary.replace(path)
+    return key, token

@@ -1,0 +1,17 @@
+"""How reporting commands print: a table for people, or one JSON object with `--json`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def emit(table: Table, document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print a table, or the document as one line of JSON."""
+    if as_json:
+        typer.echo(json.dumps(document))
+    else:
+        Console().print(table)

@@ -1,0 +1,1 @@
+"""The demo: real requests to a real service, drawn on one sheet."""

@@ -1,0 +1,237 @@
+"""From what a job stores to what the engine runs: parameters and blobs become an `editing.Operation`.
+
+The API calls this before it accepts a request and the worker calls it again before it runs one, so that whatever the
+worker would refuse is refused at the door.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from editing import (
+    Blend,
+    Control,
+    ControlKind,
+    ControlMode,
+    Erase,
+    Generate,
+    Inpaint,
+    Mask,
+    MaskPolarity,
+    Operation,
+    OperationError,
+    Outpaint,
+    OutputFormat,
+    PictureLimits,
+    Placement,
+    Raster,
+    Sampling,
+    check_operation,
+    decode_mask,
+    decode_picture,
+    sniff_media_type,
+)
+from studio.jobs.records import Input
+
+Load = Callable[[str], bytes]
+"""Digest -> the bytes of a picture file."""
+
+MARGINS = ("top", "right", "bottom", "left")
+CANVAS = ("width", "height", "offset_x", "offset_y")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A picture that came in, with the file it came from.
+
+    Attributes:
+        role: Where in the request: `image`, `mask`, `controls[0].image`.
+        raster: Its pixels.
+        facts: What the record says about it.
+    """
+
+    role: str
+    raster: Raster
+    facts: Input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """An operation, with what else the job needs to know about its request."""
+
+    operation: Operation
+    sources: tuple[Source, ...]
+    prompt: str | None
+    output_format: OutputFormat
+    quality: int | None
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the record says about every picture that came in."""
+        return tuple(each.facts for each in self.sources)
+
+
+def build(
+    operation: str, parameters: Mapping[str, Any], prompt: str | None, load: Load, limits: PictureLimits
+) -> Built:
+    """Make the operation that a job asks for.
+
+    Args:
+        operation: Its name: generate, inpaint, outpaint or erase.
+        parameters: What `studio.jobs.accept` stored: every default filled in, every picture a digest.
+        prompt: The prompt; None if it was erased from the vault since.
+        load: Reads a picture file.
+        limits: Largest pictures to decode.
+
+    Returns:
+        The operation and the pictures it was made from.
+
+    Raises:
+        EditingError: A picture cannot be read, a mask does not fit, a value is out of range.
+    """
+    desk = _Desk(parameters, load, limits)
+    text = prompt if prompt is not None else ""
+    made: Operation
+    match operation:
+        case "generate":
+            made = Generate(
+                prompt=text,
+                width=parameters["width"],
+                height=parameters["height"],
+                sampling=desk.sampling(),
+                controls=desk.controls(),
+                checkpoint=parameters["checkpoint"],
+            )
+        case "inpaint":
+            picture = desk.picture("image")
+            made = Inpaint(
+                prompt=text,
+                picture=picture,
+                mask=desk.mask(picture),
+                sampling=desk.sampling(),
+                controls=desk.controls(),
+                checkpoint=parameters["checkpoint"],
+                blend=desk.blend(),
+            )
+        case "outpaint":
+            picture = desk.picture("image")
+            made = Outpaint(
+                prompt=text,
+                picture=picture,
+                placement=place(picture, parameters),
+                sampling=desk.sampling(),
+                checkpoint=parameters["checkpoint"],
+                blend=desk.blend(),
+            )
+        case "erase":
+            picture = desk.picture("image")
+            made = Erase(
+                picture=picture,
+                mask=desk.mask(picture),
+                sampling=desk.sampling(),
+                checkpoint=parameters["checkpoint"],
+                blend=desk.blend(),
+            )
+        case _:
+            raise OperationError(f"there is no operation {operation}", code="operation_unknown", field="operation")
+    check_operation(made)
+    output_format = OutputFormat(parameters.get("output_format", OutputFormat.PNG))
+    return Built(
+        operation=made,
+        sources=tuple(desk.sources),
+        prompt=None if operation == "erase" else text,
+        output_format=output_format,
+        quality=parameters.get("quality"),
+    )
+
+
+def place(picture: Raster, parameters: Mapping[str, Any]) -> Placement:
+    """Where the old picture lies in the new canvas: by margins, or by an absolute canvas."""
+    margins = [name for name in MARGINS if parameters.get(name) is not None]
+    canvas = [name for name in CANVAS if parameters.get(name) is not None]
+    if margins and canvas:
+        raise OperationError(
+            f"give margins or a canvas, not both: got {', '.join(margins + canvas)}",
+            code="canvas_contradictory",
+            field=canvas[0],
+        )
+    if not canvas:
+        top, right, bottom, left = (parameters.get(name) or 0 for name in MARGINS)
+        return Placement.from_margins(picture.size, top=top, right=right, bottom=bottom, left=left)
+    width, height = (parameters.get(name) for name in ("width", "height"))
+    return Placement.from_canvas(
+        picture.size,
+        width=picture.width if width is None else width,
+        height=picture.height if height is None else height,
+        offset_x=parameters.get("offset_x"),
+        offset_y=parameters.get("offset_y"),
+    )
+
+
+class _Desk:
+    """Reads the pictures of one request, once each, and remembers what it read."""
+
+    def __init__(self, parameters: Mapping[str, Any], load: Load, limits: PictureLimits) -> None:
+        self._parameters = parameters
+        self._load = load
+        self._limits = limits
+        self.sources: list[Source] = []
+
+    def picture(self, role: str, digest: str | None = None) -> Raster:
+        digest = digest or self._parameters[role]
+        data = self._load(digest)
+        raster = decode_picture(data, self._limits, field=role)
+        facts = Input(
+            role=role,
+            file_sha256=digest,
+            pixel_sha256=raster.pixel_sha256,
+            media_type=sniff_media_type(data) or "application/octet-stream",
+            width=raster.width,
+            height=raster.height,
+            size_bytes=len(data),
+            notes=raster.notes,
+        )
+        self.sources.append(Source(role=role, raster=raster, facts=facts))
+        return raster
+
+    def mask(self, picture: Raster) -> Mask:
+        self.picture("mask")
+        return decode_mask(
+            self._load(self._parameters["mask"]),
+            size=picture.size,
+            limits=self._limits,
+            polarity=MaskPolarity(self._parameters.get("mask_polarity", MaskPolarity.AUTO)),
+            field="mask",
+        )
+
+    def sampling(self) -> Sampling:
+        given = self._parameters
+        return Sampling(
+            steps=given["steps"], guidance=given["guidance"], seed=int(given["seed"]), strength=given["strength"]
+        )
+
+    def blend(self) -> Blend:
+        given = self._parameters
+        return Blend(
+            grow=given.get("grow"),
+            feather=given.get("feather"),
+            context=given.get("context"),
+            spill=given.get("spill", False),
+        )
+
+    def controls(self) -> tuple[Control, ...]:
+        return tuple(self._control(index, each) for index, each in enumerate(self._parameters.get("controls", ())))
+
+    def _control(self, index: int, given: Mapping[str, Any]) -> Control:
+        digest = given.get("image")
+        return Control(
+            kind=ControlKind(given["kind"]),
+            picture=self.picture(f"controls[{index}].image", digest) if digest else None,
+            mode=ControlMode(given["mode"]),
+            low=given["low"],
+            high=given["high"],
+            scale=given["scale"],
+            start=given["start"],
+            end=given["end"],
+            checkpoint=given["checkpoint"],
+        )

@@ -1,0 +1,194 @@
+"""The shapes of the requests: what a client sends, and what a job keeps of it.
+
+Types and unknown fields are judged here; ranges are judged by `editing`, once, for every face. The same shapes are
+stored with the job, with every picture replaced by its digest and the prompt moved to the vault.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from editing import (
+    BLEND_PIXELS,
+    CANNY_THRESHOLD,
+    CONTROL_SCALE,
+    GUIDANCE,
+    SEED,
+    SIDE,
+    STEPS,
+    ControlKind,
+    ControlMode,
+    MaskPolarity,
+    OutputFormat,
+)
+from policy import TEXT_LIMIT
+
+_DIGITS = 20
+"""Decimal digits of the largest seed; a longer text is not turned into a number at all."""
+
+
+def _within(limits: tuple[float, float]) -> dict[str, Any]:
+    return {"minimum": limits[0], "maximum": limits[1]}
+
+
+def _text(value: str) -> str:
+    if len(value) > TEXT_LIMIT:
+        raise PydanticCustomError(
+            "text_too_long",
+            "text may have up to {limit} characters, got {value}; nothing is cut off before it is screened",
+            {"limit": TEXT_LIMIT, "value": len(value)},
+        )
+    if "\0" in value or any(0xD800 <= ord(each) <= 0xDFFF for each in value):  # noqa: PLR2004 - surrogates
+        raise PydanticCustomError("text_invalid", "text must be Unicode without NUL and lone surrogates", {})
+    return value
+
+
+def _seed(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise PydanticCustomError("request_invalid", "seed must be a whole number, or one as a decimal text", {})
+    text = str(value) if isinstance(value, str) or abs(value) < 10**_DIGITS else "9" * (_DIGITS + 1)
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise PydanticCustomError("request_invalid", "seed must be a whole number, or one as a decimal text", {})
+    if len(digits) > _DIGITS or not SEED[0] <= int(text) <= SEED[1]:
+        raise PydanticCustomError(
+            "seed_out_of_range",
+            "seed must lie in 0..{limit}, got {value}",
+            {"limit": str(SEED[1]), "value": text[:40]},
+        )
+    return int(text)
+
+
+Text = Annotated[str, AfterValidator(_text), Field(json_schema_extra={"maxLength": TEXT_LIMIT})]
+Seed = Annotated[
+    int,
+    BeforeValidator(_seed),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,20}$"}],
+            "description": "Seed of the noise, 0..2^64-1; as text where your JSON numbers are not exact. "
+            "Drawn and recorded if absent.",
+        }
+    ),
+]
+Picture = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="Base64 of a picture file (a data: URI is fine too), or the digest of an image of yours: "
+        "64 hex digits, `sha256:` before them if you like.",
+    ),
+]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ControlShape(_Shape):
+    """A control image that steers structure."""
+
+    kind: ControlKind = ControlKind.CANNY
+    image: Picture | None = Field(None, description="Where edges are taken from; absent: the picture being edited.")
+    mode: ControlMode = Field(ControlMode.PREPROCESS, description="Find edges in the image, or use it as it is.")
+    low: int = Field(100, json_schema_extra=_within(CANNY_THRESHOLD), description="Lower Canny threshold.")
+    high: int = Field(200, json_schema_extra=_within(CANNY_THRESHOLD), description="Upper Canny threshold.")
+    scale: float | None = Field(None, json_schema_extra=_within(CONTROL_SCALE), description="Conditioning scale.")
+    start: float | None = Field(None, json_schema_extra=_within((0, 1)), description="Share of steps where it begins.")
+    end: float | None = Field(None, json_schema_extra=_within((0, 1)), description="Share of steps where it ends.")
+    checkpoint: str | None = Field(None, max_length=200, description="A ControlNet of the catalogue.")
+
+
+class _Request(_Shape):
+    operation: ClassVar[str]
+    pictures: ClassVar[tuple[str, ...]] = ()
+
+    checkpoint: str | None = Field(
+        None, max_length=200, description="Name in GET /v1/models. That one runs, or none; absent: the default."
+    )
+    steps: int | None = Field(None, json_schema_extra=_within(STEPS), description="Denoising steps.")
+    guidance: float | None = Field(None, json_schema_extra=_within(GUIDANCE), description="FLUX's distilled guidance.")
+    seed: Seed | None = None
+    output_format: OutputFormat = Field(OutputFormat.PNG, description="PNG and lossless WebP keep every pixel exactly.")
+    quality: int | None = Field(None, ge=1, le=100, description="Quality of lossy formats, 1..100.")
+
+
+class _Blended(_Request):
+    grow: int | None = Field(
+        None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels by which the model's mask is widened."
+    )
+    feather: int | None = Field(
+        None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels of soft edge, inside the mask."
+    )
+    context: int | None = Field(
+        None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels of surroundings that the model sees."
+    )
+
+
+class _Masked(_Blended):
+    image: Picture
+    mask: Picture
+    mask_polarity: MaskPolarity = Field(
+        MaskPolarity.AUTO,
+        description="Which part of the mask is edited: white, black, transparent; auto: transparent if the mask has "
+        "transparency (the OpenAI rule), else white.",
+    )
+    spill: bool = Field(
+        default=False, description="Let the soft edge leave the mask; recorded as exact_outside_mask: false."
+    )
+
+
+class GenerateRequest(_Request):
+    """Make a picture from text."""
+
+    operation: ClassVar[str] = "generate"
+    prompt: Text
+    width: int | None = Field(None, json_schema_extra=_within(SIDE), description="Columns; any number of pixels.")
+    height: int | None = Field(None, json_schema_extra=_within(SIDE), description="Rows.")
+    controls: tuple[ControlShape, ...] = ()
+
+
+class InpaintRequest(_Masked):
+    """Repaint the masked part of a picture from a prompt."""
+
+    operation: ClassVar[str] = "inpaint"
+    pictures: ClassVar[tuple[str, ...]] = ("image", "mask")
+    prompt: Text
+    strength: float | None = Field(
+        None, json_schema_extra={"exclusiveMinimum": 0, "maximum": 1}, description="Share of the schedule that is run."
+    )
+    controls: tuple[ControlShape, ...] = ()
+
+
+class OutpaintRequest(_Blended):
+    """Extend a picture, by margins or to an absolute canvas."""
+
+    operation: ClassVar[str] = "outpaint"
+    pictures: ClassVar[tuple[str, ...]] = ("image",)
+    prompt: Text = ""
+    image: Picture
+    top: int | None = Field(None, description="Pixels to add above.")
+    right: int | None = Field(None, description="Pixels to add on the right.")
+    bottom: int | None = Field(None, description="Pixels to add below.")
+    left: int | None = Field(None, description="Pixels to add on the left.")
+    width: int | None = Field(None, description="Columns of the whole canvas; instead of margins.")
+    height: int | None = Field(None, description="Rows of the whole canvas.")
+    offset_x: int | None = Field(None, description="Columns left of the picture; absent: centred.")
+    offset_y: int | None = Field(None, description="Rows above the picture; absent: centred.")
+
+
+class EraseRequest(_Masked):
+    """Remove what the mask covers."""
+
+    operation: ClassVar[str] = "erase"
+    pictures: ClassVar[tuple[str, ...]] = ("image", "mask")
+
+
+Request = GenerateRequest | InpaintRequest | OutpaintRequest | EraseRequest
+
+REQUESTS: dict[str, type[Request]] = {
+    each.operation: each for each in (GenerateRequest, InpaintRequest, OutpaintRequest, EraseRequest)
+}
+
+Face = Literal["generate", "inpaint", "outpaint", "erase"]

@@ -1,0 +1,200 @@
+"""One job, from its request to its record: what happens, in which order, and who can say no.
+
+    1  rebuild   the stored request and its pictures          -> Operation
+    2  screen    the prompt and every picture that came in    -> Cleared[Operation], or refused, or held
+    3  edit      the model runs, outside the mask untouched   -> EditedImage, or cancelled, or failed
+    4  screen    the picture that came out                    -> Cleared[EditedImage], or refused, or held
+    5  publish   encode, store the blob                       -> digest
+    6  record    job state, record, image rows: one transaction
+
+Invariants:
+- Nothing reaches the model but a `Cleared[Operation]`, nothing is published but a `Cleared[EditedImage]`. Only
+  `policy.clear` makes them, so leaving out a screening does not type-check.
+- A refusal is an outcome, not an error: it ends in step 6 like a success, with the findings in the record.
+- Blobs first, one transaction after. A crash anywhere leaves at worst a blob that nobody refers to, and the job is run
+  again by whoever takes over the lease.
+- A picture that was refused is never stored. A picture that is held is stored, but no image row makes it readable.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from editing import (
+    EditCancelled,
+    EditedImage,
+    EditEngine,
+    EditingError,
+    Operation,
+    PictureLimits,
+    Progress,
+    encode_picture,
+)
+from policy import Cleared, Decision, Policy, Verdict, clear
+from storage import BlobStore, Finish, Job, JobState, NewImage, Outcome, StorageError
+from studio.jobs import records, subjects
+from studio.jobs.operations import Built, build
+from studio.jobs.records import Output, Run
+
+Enter = Callable[[JobState], None]
+"""Called when the job enters a state; raises if the job is no longer ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What running a job needs, chosen by `studio.bootstrap`."""
+
+    policy: Policy
+    engine: EditEngine
+    blobs: BlobStore
+    limits: PictureLimits
+    clock: Callable[[], datetime]
+    parent: Callable[[str, str], str | None]
+    """(digest, owner) -> id of the record that produced this image, if we did."""
+    requester: Callable[[str], Mapping[str, str]]
+    """Key id -> who asked: role and declared purpose."""
+
+
+def run(  # noqa: PLR0911 - one return for each way to end, in the order of the steps
+    job: Job,
+    prompt: str | None,
+    parts: Parts,
+    *,
+    enter: Enter,
+    on_step: Callable[[Progress], None],
+    cancelled: Callable[[], bool],
+) -> Finish:
+    """Carry out one job.
+
+    Args:
+        job: The leased job.
+        prompt: Its prompt, None if it has none or if it was erased from the vault.
+        parts: What does the work.
+        enter: Told each state the job enters.
+        on_step: Told each denoising step.
+        cancelled: Asked at least once a step; True ends the edit.
+
+    Returns:
+        What the job store commits in one transaction: state, record and images.
+
+    Raises:
+        StorageError: A blob could not be read or written; the job may be tried again.
+    """
+    trace = Run(job=job, started_at=parts.clock(), requester=parts.requester(job.key_id))
+    try:
+        enter(JobState.SCREENING)
+        built = build(job.operation, job.parameters, prompt, parts.blobs.get, parts.limits)
+        trace = replace(trace, inputs=_with_parents(built, job.owner, parts))
+        verdict = screen_request(built, parts.policy)
+        trace = replace(trace, request_verdict=verdict)
+        if verdict.decision is not Decision.ALLOW:
+            return _end(trace, _outcome_of(verdict), parts)
+        allowed = clear(built.operation, verdict)
+
+        enter(JobState.EDITING)
+        edited = edit(allowed, parts.engine, on_step=on_step, cancelled=cancelled)
+        trace = replace(trace, facts=edited.facts)
+
+        enter(JobState.SCREENING_OUTPUT)
+        verdict = screen_output(edited, parts.policy)
+        trace = replace(trace, output_verdict=verdict)
+        if verdict.decision is Decision.BLOCK:
+            return _end(trace, Outcome.REFUSED, parts)
+        if verdict.decision is Decision.REVIEW:
+            return _end(replace(trace, outputs=(keep(edited, built, parts.blobs),)), Outcome.HELD, parts)
+        approved = clear(edited, verdict)
+
+        enter(JobState.PUBLISHING)
+        trace = replace(trace, outputs=(publish(approved, built, parts.blobs),))
+        return _end(trace, Outcome.DONE, parts)
+    except EditCancelled:
+        return _end(trace, Outcome.CANCELLED, parts)
+    except StorageError:
+        raise  # the worker decides whether to try again
+    except EditingError as error:
+        return _end(replace(trace, error=(error.code, str(error))), Outcome.FAILED, parts)
+    except Exception as error:  # noqa: BLE001 - the worker's edge: whatever the engine throws ends this job, not the worker
+        return _end(replace(trace, error=("engine_failed", type(error).__name__)), Outcome.FAILED, parts)
+
+
+def screen_request(built: Built, policy: Policy) -> Verdict:
+    """Screen the prompt and every picture of a request."""
+    return policy.screen(subjects.of_request(built))
+
+
+def edit(
+    operation: Cleared[Operation],
+    engine: EditEngine,
+    *,
+    on_step: Callable[[Progress], None],
+    cancelled: Callable[[], bool],
+) -> EditedImage:
+    """Run the model on a request that was screened."""
+    return engine.run(operation.value, on_step=on_step, cancelled=cancelled)
+
+
+def screen_output(edited: EditedImage, policy: Policy) -> Verdict:
+    """Screen the picture that came out."""
+    return policy.screen(subjects.of_output(edited))
+
+
+def publish(edited: Cleared[EditedImage], built: Built, blobs: BlobStore) -> Output:
+    """Encode and store a picture that was screened."""
+    return keep(edited.value, built, blobs)
+
+
+def keep(edited: EditedImage, built: Built, blobs: BlobStore) -> Output:
+    """Store a picture; without an image row (see `_end`) nobody can read it back."""
+    data = encode_picture(edited.raster, built.output_format, quality=built.quality)
+    return Output.of(blobs.put(data), data, edited.raster, built.output_format)
+
+
+def lost(job: Job, parts: Parts) -> Finish:
+    """End a job whose workers were lost as often as is allowed."""
+    trace = Run(job=job, started_at=job.started_at or parts.clock(), requester=parts.requester(job.key_id))
+    detail = f"The worker was lost {job.attempts} times while it ran this job."
+    return _end(replace(trace, error=("worker_lost", detail)), Outcome.FAILED, parts)
+
+
+def gave_up(job: Job, error: StorageError, parts: Parts) -> Finish:
+    """End a job whose storage failed as often as is allowed."""
+    trace = Run(job=job, started_at=job.started_at or parts.clock(), requester=parts.requester(job.key_id))
+    return _end(replace(trace, error=("storage_failed", type(error).__name__)), Outcome.FAILED, parts)
+
+
+def cancel(job: Job, clock: Callable[[], datetime], requester: Mapping[str, str]) -> Finish:
+    """End a job that was cancelled before any worker took it."""
+    return _finish(Run(job=job, started_at=clock(), requester=requester), Outcome.CANCELLED, clock())
+
+
+def _outcome_of(verdict: Verdict) -> Outcome:
+    return Outcome.HELD if verdict.decision is Decision.REVIEW else Outcome.REFUSED
+
+
+def _with_parents(built: Built, owner: str, parts: Parts) -> tuple[records.Input, ...]:
+    return tuple(replace(each, parent=parts.parent(each.file_sha256, owner)) for each in built.inputs)
+
+
+def _end(trace: Run, outcome: Outcome, parts: Parts) -> Finish:
+    return _finish(trace, outcome, parts.clock())
+
+
+def _finish(trace: Run, outcome: Outcome, now: datetime) -> Finish:
+    """Everything that the last transaction writes."""
+    readable: tuple[NewImage, ...] = ()
+    if trace.request_verdict is not None and trace.request_verdict.decision is Decision.ALLOW:
+        readable = tuple(each.image for each in trace.inputs if each.readable)
+    if outcome is Outcome.DONE:
+        readable += tuple(each.image for each in trace.outputs)
+    error_code, error_detail = trace.error or (None, None)
+    verdict = trace.verdict
+    return Finish(
+        job_id=trace.job.id,
+        lease_token=None,  # the worker adds its own
+        state=JobState(outcome.value),
+        error_code=error_code,
+        error_detail=error_detail,
+        verdict=verdict.to_json() if verdict else None,
+        record=records.new_record(trace, outcome, now),
+        images=readable,
+    )

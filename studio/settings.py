@@ -1,0 +1,147 @@
+"""Everything an operator can set, by `STUDIO_*` variables or a TOML file.
+
+Order of precedence: arguments, environment, the file. The file is `STUDIO_CONFIG` if that is set, else `studio.toml` in
+the home folder if there is one.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from typing_extensions import override
+
+from policy import TEXT_LIMIT
+
+DEFAULT_HOME = Path("~/.studio")
+
+
+class SettingsError(Exception):
+    """A setting is unknown, or its value is out of range; the message names the variable."""
+
+
+class Settings(BaseSettings):
+    """The settings of one installation.
+
+    Every field is the variable `STUDIO_<NAME>` in capitals, and the key `<name>` in the file.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="STUDIO_", frozen=True, extra="forbid")
+
+    home: Path = Field(DEFAULT_HOME, description="Folder of the database, the blobs and the bootstrap key.")
+    database_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL; default: SQLite in the home folder. postgresql+psycopg://... for several hosts.",
+    )
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on; 0 takes a free one.")
+    worker: bool = Field(default=True, description="Whether `studio serve` also runs a worker.")
+
+    max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest picture file accepted, in bytes.")
+    max_pixels: int = Field(100_000_000, ge=1, description="Most pixels (width x height) of a picture or canvas.")
+    max_body_bytes: int = Field(200_000_000, ge=1, description="Largest request body accepted, in bytes.")
+    max_queued: int = Field(1_000, ge=1, description="Most jobs waiting; beyond that new ones get 503 queue_full.")
+    max_wait_seconds: float = Field(
+        60, ge=0, le=600, description="Longest `Prefer: wait=N` that is honoured, in seconds."
+    )
+    max_attempts: int = Field(3, ge=1, description="How often a job is started before it fails as worker_lost.")
+    lease_seconds: float = Field(15, gt=0, description="A worker silent for this long has lost its job, in seconds.")
+    poll_seconds: float = Field(0.2, gt=0, description="How often an idle worker looks for a job, in seconds.")
+
+    checkpoints: tuple[str, ...] = Field(
+        (), description="Checkpoints for requests that name none, in order; a JSON list. Then the flux-mini family."
+    )
+    weights: dict[str, Path] = Field(
+        default_factory=dict, description="Local folder of a checkpoint's weights, by checkpoint name; JSON object."
+    )
+    revisions: dict[str, str] = Field(
+        default_factory=dict, description="Commit of a checkpoint on the hub, by checkpoint name; JSON object."
+    )
+    memory: Literal["resident", "model_offload", "sequential_offload"] = Field(
+        "resident",
+        description="Where weights live: all on the device, or moved to it model by model or layer by layer.",
+    )
+    device: str = Field("auto", description="Torch device of the worker: auto, cpu, cuda, cuda:1 ...")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of the weights; auto: bfloat16 on a GPU, float32 on a CPU."
+    )
+    threads: int = Field(
+        0, ge=0, description="CPU threads of the worker, recorded with every edit; 0: as many as there are cores."
+    )
+
+    rules: Path | None = Field(None, description="Folder of rule files that replaces the shipped acceptable-use rules.")
+    known_pictures: Path | None = Field(
+        None, description="File of SHA-256 digests of pictures that are always blocked."
+    )
+
+    @property
+    def home_path(self) -> Path:
+        """The home folder, absolute."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's URL, the embedded default filled in."""
+        return self.database_url or f"sqlite:///{self.home_path / 'studio.db'}"
+
+    @property
+    def bootstrap_key_path(self) -> Path:
+        """Where the first key is kept, mode 0600."""
+        return self.home_path / "bootstrap.key"
+
+    @property
+    def text_limit(self) -> int:
+        """Longest prompt, in characters; fixed, because screening promises to read all of it."""
+        return TEXT_LIMIT
+
+    @model_validator(mode="after")
+    def _body_holds_a_picture(self) -> "Settings":
+        if self.max_body_bytes < self.max_upload_bytes:
+            raise ValueError(
+                f"max_body_bytes ({self.max_body_bytes}) must be at least max_upload_bytes ({self.max_upload_bytes})"
+            )
+        return self
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first, then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        **given: Fields that win over environment and file; None means not given.
+
+    Raises:
+        SettingsError: A value is out of range or a key of the file is unknown.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        lines = [f"STUDIO_{'_'.join(map(str, e['loc'])).upper() or 'SETTINGS'}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("; ".join(lines)) from error
+    except OSError as error:
+        raise SettingsError(f"STUDIO_CONFIG: {error}") from error
+
+
+def _config_file() -> Path:
+    named = os.environ.get("STUDIO_CONFIG")
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise SettingsError(f"STUDIO_CONFIG: there is no file {path}")
+        return path
+    return Path(os.environ.get("STUDIO_HOME") or DEFAULT_HOME).expanduser() / "studio.toml"

@@ -1,0 +1,142 @@
+"""A whole studio on a temporary home folder: real storage, real policy, real API; the engine paints."""
+
+import base64
+import io
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from storage import ApiKey, JobState, Role
+from studio import bootstrap
+from studio.app import create_app
+from studio.jobs.worker import Desk, carry_out
+from studio.settings import Settings
+from tests.studio.paint import PaintEngine
+
+
+def png(pixels: np.ndarray, **options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", **options)
+    return out.getvalue()
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def noise(height: int = 48, width: int = 64, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def box_mask(height: int = 48, width: int = 64) -> np.ndarray:
+    mask = np.zeros((height, width), np.uint8)
+    mask[10:30, 20:40] = 255
+    return mask
+
+
+@dataclass
+class Studio:
+    """Everything a test wants to hold."""
+
+    settings: Settings
+    services: bootstrap.Services
+    engine: PaintEngine
+    desk: Desk
+    token: str
+    key: ApiKey
+    http: TestClient
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> bootstrap.Store:
+        return self.services.store
+
+    def client(self, role: str, owner: str = "team") -> dict[str, str]:
+        """Headers of a fresh key."""
+        _, token = self.store.keys.create(owner=owner, role=Role(role), purpose="test")
+        return {"Authorization": f"Bearer {token}"}
+
+    def work_off(self, desk: Desk | None = None) -> None:
+        """Run the worker until nothing can be leased."""
+        desk = desk or self.desk
+        while True:
+            lease = desk.jobs.lease("test worker", desk.leasing.lease_seconds, desk.leasing.max_attempts)
+            if lease is None:
+                return
+            carry_out(lease, desk, threading.Event())
+
+    def ask(self, operation: str, **members: Any) -> dict[str, Any]:
+        """POST an edit that must be accepted."""
+        response = self.http.post(f"/v1/{operation}", json=members)
+        assert response.status_code == 202, response.text
+        return response.json()
+
+    def read(self, job: dict[str, Any]) -> dict[str, Any]:
+        return self.http.get(f"/v1/jobs/{job['id']}").json()
+
+    def done(self, operation: str, **members: Any) -> dict[str, Any]:
+        """POST an edit and work it off."""
+        job = self.ask(operation, **members)
+        self.work_off()
+        return self.read(job)
+
+    def blob_digests(self) -> set[str]:
+        return set(self.store.blobs.digests())
+
+    def counts(self) -> dict[str, int]:
+        """What is durable: jobs, records, blobs."""
+        return {
+            "jobs": len(self.store.jobs.list(None, limit=500).items),
+            "records": len(self.store.records.list(None, limit=500).items),
+            "blobs": len(self.blob_digests()),
+        }
+
+    def states(self) -> list[JobState]:
+        return [each.state for each in self.store.jobs.list(None, limit=500).items]
+
+
+@pytest.fixture
+def make_studio(tmp_path: Path) -> Iterator[Callable[..., Studio]]:
+    made: list[Studio] = []
+
+    def make(**given: Any) -> Studio:
+        settings = Settings(home=given.pop("home", tmp_path / "home"), poll_seconds=0.01, **given)
+        services = bootstrap.build_services(settings)
+        store = services.store
+        store.database.upgrade()
+        first = bootstrap.ensure_bootstrap_key(store, settings.bootstrap_key_path)
+        assert first is not None
+        key, token = first
+        engine = PaintEngine()
+        desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict)
+        http = TestClient(
+            create_app(services), headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False
+        )
+        made.append(Studio(settings, services, engine, desk, token, key, http))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.http.close()
+
+
+@pytest.fixture
+def studio(make_studio: Callable[..., Studio]) -> Studio:
+    return make_studio()
+
+
+@pytest.fixture
+def picture() -> str:
+    return encoded(png(noise()))
+
+
+@pytest.fixture
+def mask() -> str:
+    return encoded(png(box_mask()))
