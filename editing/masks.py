@@ -64,6 +64,21 @@ def grow(mask: Mask, pixels: int) -> Mask:
     return np.asarray(np.maximum(cv2.dilate(mask, brush), mask), dtype=np.float32)
 
 
+def depth(mask: Mask) -> float:
+    """Measure how far the deepest repainted pixel lies from a kept one.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep.
+
+    Returns:
+        Distance in pixels; 0 if nothing is repainted, or nothing is kept.
+    """
+    inside = (mask > 0.0).astype(np.uint8)
+    if bool(inside.all()) or not bool(inside.any()):
+        return 0.0
+    return float(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max())
+
+
 def inward_feather(mask: Mask, pixels: int) -> Mask:
     """Soften a mask towards its inside: full strength only `pixels` away from the kept region.
 

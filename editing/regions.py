@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from editing import masks
-from editing.boxes import Box, bounds, edit_box, model_size
+from editing.boxes import Box, edit_box, model_size
 from editing.colour import from_srgb, to_srgb
 from editing.compositing import composite
 from editing.matching import match_colour
@@ -32,8 +32,8 @@ from editing.resampling import resize_mask, resize_pixels
 
 GROW_OF_BOX = 0.015
 """Widening of the model's mask, as a share of the box's longer side: it should not see the rim of what it replaces."""
-FEATHER_OF_MASK = 0.06
-"""Width of the soft edge, as a share of the root of the mask's bounding area."""
+FEATHER_OF_DEPTH = 0.15
+"""Width of the soft edge, as a share of how deep the mask is."""
 LARGEST_FEATHER = 32
 """Widest soft edge chosen by itself, in pixels."""
 
@@ -130,11 +130,10 @@ def plan_region(mask: Mask, blend: Blend, *, native_pixels: int, multiple: int) 
         The plan.
     """
     box = edit_box(mask, native_pixels=native_pixels, context=blend.context)
-    inner = bounds(mask)
     grow = math.ceil(GROW_OF_BOX * max(box.width, box.height)) if blend.grow is None else blend.grow
     feather = blend.feather
     if feather is None:
-        feather = min(LARGEST_FEATHER, round(FEATHER_OF_MASK * math.sqrt(inner.width * inner.height)))
+        feather = min(LARGEST_FEATHER, round(FEATHER_OF_DEPTH * masks.depth(_with_rim(mask, box))))
     if blend.spill:
         grow = max(grow, feather)  # the model must paint all that shows through the outer edge
     return RegionPlan(
@@ -172,11 +171,15 @@ def edit_region(raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter) 
     return Raster(pixels=pixels, alpha=raster.alpha, icc_profile=raster.icc_profile, notes=raster.notes)
 
 
+def _with_rim(mask: Mask, box: Box) -> Mask:
+    """Cut a mask to a box and one pixel more, where there is one: a box that cuts close must not hide an edge."""
+    return np.ascontiguousarray(mask[max(0, box.top - 1) : box.bottom + 1, max(0, box.left - 1) : box.right + 1])
+
+
 def _soft_edge(mask: Mask, plan: RegionPlan) -> Mask:
-    """Feather the mask within the box, knowing one pixel more: a box that cuts close must not hide an edge."""
+    """Feather the mask within the box."""
     box = plan.box
-    top, left = max(0, box.top - 1), max(0, box.left - 1)
-    wider = np.ascontiguousarray(mask[top : box.bottom + 1, left : box.right + 1])
+    top, left = min(1, box.top), min(1, box.left)
     feather = masks.outward_feather if plan.spill else masks.inward_feather
-    soft = feather(wider, plan.feather)
-    return soft[box.top - top : box.bottom - top, box.left - left : box.right - left]
+    soft = feather(_with_rim(mask, box), plan.feather)
+    return soft[top : top + box.height, left : left + box.width]

@@ -1,5 +1,6 @@
 """Quiet: run diffusers and transformers without their bars and advice, and leave their switches as they were."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,14 +16,20 @@ _ERROR = 40
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence progress bars and anything below an error, of these two libraries only, while the block runs."""
+    """Silence these two libraries' progress bars and log lines below an error while the block runs.
+
+    Their deprecation notices too: diffusers 0.42's own ControlNet warns of diffusers' own class.
+    """
     libraries = (diffusers_logging, transformers_logging)
     before = [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
     for library in libraries:
         library.set_verbosity(_ERROR)
         library.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         for library, (verbosity, bar) in zip(libraries, before, strict=True):
             library.set_verbosity(verbosity)

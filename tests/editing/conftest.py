@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+
+from editing.engine import EditEngine
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    from tests.editing.tiny import build
+
+    return build(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def engine(tiny_weights: dict[str, Path]) -> EditEngine:
+    from editing.flux.engine import FluxEngine
+    from editing.flux.settings import FluxSettings
+
+    return FluxEngine(FluxSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)
