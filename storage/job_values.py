@@ -112,6 +112,8 @@ class Finish:
         state: A final state, the same word as the record's outcome.
         record: The statement that goes with it.
         images: Pictures with their blobs stored already; the outputs among them become the job's.
+        withheld: Digests of outputs that nobody may read yet, such as held ones: the job's too, so that their blobs
+            stay, but without image rows.
         verdict: The policy's verdict as JSON, None when there is none.
         error_code: Stable code of a failure.
         error_detail: The sentence for people that goes with it.
@@ -122,6 +124,7 @@ class Finish:
     state: JobState
     record: NewRecord
     images: tuple[NewImage, ...] = ()
+    withheld: tuple[str, ...] = ()
     verdict: Mapping[str, Any] | None = None
     error_code: str | None = None
     error_detail: str | None = None

@@ -133,7 +133,7 @@ class JobStore:
             ahead = select(func.count()).where(JobRow.state == JobState.QUEUED, JobRow.sequence < job.sequence)
             return session.scalars(ahead).one()
 
-    def lease(self, worker_id: str, seconds: float, max_attempts: int) -> Lease | None:
+    def lease(self, worker_id: str, seconds: float, max_attempts: int, *, only: str | None = None) -> Lease | None:
         """Lend the oldest job that nobody holds: a queued one, or one whose worker stopped beating.
 
         Args:
@@ -141,6 +141,7 @@ class JobStore:
             seconds: How long the job is theirs without a beat.
             max_attempts: Tries that a job gets. One that has had them is lent as `exhausted`, to be finished as
                 failed; its state then still says where the last worker was lost.
+            only: This job or none, for a caller that waits for one job of its own.
 
         Returns:
             The lease, or None when there is nothing to do.
@@ -154,6 +155,8 @@ class JobStore:
             .limit(1)
             .with_for_update(skip_locked=True, of=JobRow)
         )
+        if only is not None:
+            query = query.where(JobRow.id == only)
         with self._database.transaction() as session:
             row = session.scalars(query).one_or_none()
             if row is None:
@@ -205,8 +208,12 @@ class JobStore:
             row.steps = row.steps if steps is None else steps
             return row.cancel_requested
 
-    def release(self, lease: Lease) -> Job:
-        """Put a job back at its place in the queue; the attempt does not count. For a worker that stops in order.
+    def release(self, lease: Lease, *, count_attempt: bool = False) -> Job:
+        """Put a job back at its place in the queue.
+
+        Args:
+            lease: As `lease` gave it.
+            count_attempt: False for a worker that stops in order; True for a try that failed and may be made again.
 
         Raises:
             LeaseLostError: Another worker holds the job, or it is over.
@@ -216,7 +223,7 @@ class JobStore:
             row.lease_token = row.lease_worker = row.lease_until = None
             row.state = JobState.QUEUED
             row.step = row.steps = None
-            if not lease.exhausted:
+            if not lease.exhausted and not count_attempt:
                 row.attempts -= 1
             session.flush()
             return job_value(row)
@@ -265,7 +272,8 @@ class JobStore:
             row.state = finish.state
             row.error_code, row.error_detail = finish.error_code, finish.error_detail
             row.verdict = None if finish.verdict is None else dict(finish.verdict)
-            row.outputs = [image.digest for image in finish.images if image.origin is Origin.OUTPUT]
+            outputs = [image.digest for image in finish.images if image.origin is Origin.OUTPUT]
+            row.outputs = [*outputs, *map(checked_digest, finish.withheld)]
             row.lease_token = row.lease_worker = row.lease_until = None
             row.finished_at = self._clock()
             session.flush()

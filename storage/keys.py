@@ -84,6 +84,18 @@ class KeyStore:
             row = session.scalars(select(ApiKeyRow).where(ApiKeyRow.token_sha256 == digest)).one_or_none()
             return None if row is None or row.revoked_at is not None else _key(row)
 
+    def get(self, key_id: str) -> ApiKey:
+        """One key, revoked or not.
+
+        Raises:
+            NotFoundError: There is no such key.
+        """
+        with self._database.reading() as session:
+            row = session.get(ApiKeyRow, key_id)
+            if row is None:
+                raise NotFoundError(f"no key {key_id[:80]!r}")
+            return _key(row)
+
     def list(self) -> tuple[ApiKey, ...]:
         """Every key, revoked ones too, oldest first."""
         with self._database.reading() as session:
