@@ -1,0 +1,98 @@
+"""The child's side of `policy.killable`: builds a screener, looks at one subject after another, answers in JSON."""
+
+import importlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policy.subjects import PictureSubject, Subject, TextSubject
+from policy.verdict import Finding
+
+if TYPE_CHECKING:
+    from policy.screeners import Screener
+
+
+def pack(subject: Subject) -> tuple[bytes, NDArray[np.uint8] | None]:
+    """Turn a subject into a header and, for a picture, its pixels.
+
+    Args:
+        subject: What the parent wants looked at.
+
+    Returns:
+        The header, JSON, and the pixels, uint8 (h, w, 3), or None for a text.
+    """
+    if isinstance(subject, TextSubject):
+        return json.dumps({"name": subject.name, "text": subject.text}).encode(), None
+    header = {
+        "name": subject.name,
+        "shape": list(subject.pixels.shape),
+        "pixel_sha256": subject.pixel_sha256,
+        "file_sha256": subject.file_sha256,
+    }
+    return json.dumps(header).encode(), subject.pixels
+
+
+def serve(connection: Connection, build: str, arguments: str) -> None:
+    """Build the screener, say so, and answer until the parent is gone.
+
+    Args:
+        connection: This side of the pipe.
+        build: `package.module:function` that returns the screener.
+        arguments: Its keyword arguments, a JSON object.
+    """
+    os.setsid()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    # Libraries print; the standard output belongs to the parent's user.
+    os.dup2(sys.stderr.fileno(), 1)
+    module, _, function = build.partition(":")
+    try:
+        screener: Screener = getattr(importlib.import_module(module), function)(**json.loads(arguments))
+    except Exception as error:  # noqa: BLE001 - an edge: a model that does not load is told to the parent
+        _answer(connection, {"error": type(error).__name__})
+        return
+    _answer(connection, {"ready": True})
+    while True:
+        try:
+            subject = _receive(connection)
+        except EOFError:
+            return
+        try:
+            answer: dict[str, Any] = {"findings": _plain(screener.screen(subject))}
+        except Exception as error:  # noqa: BLE001 - an edge: whatever a screener raises is answered, as its class
+            answer = {"error": type(error).__name__}
+        _answer(connection, answer)
+
+
+def _receive(connection: Connection) -> Subject:
+    header = json.loads(connection.recv_bytes())
+    if "text" in header:
+        return TextSubject(name=header["name"], text=header["text"])
+    pixels = np.frombuffer(connection.recv_bytes(), dtype=np.uint8).reshape(header["shape"])
+    return PictureSubject(
+        name=header["name"], pixels=pixels, pixel_sha256=header["pixel_sha256"], file_sha256=header["file_sha256"]
+    )
+
+
+def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [asdict(finding) for finding in findings]
+
+
+def _answer(connection: Connection, answer: dict[str, Any]) -> None:
+    connection.send_bytes(json.dumps(answer).encode())
+
+
+def _die_with_parent() -> None:
+    """End this process with the parent, even in the middle of a screening that hangs."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
