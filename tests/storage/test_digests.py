@@ -36,10 +36,7 @@ def test_canonical_json_sorts_by_utf16_as_the_standard_says() -> None:
     "body",
     [{"x": float("nan")}, {"x": 2**53}, {"x": 2.0**53}, {"x": -1e300}, {"x": b""}, {"x": {1}}, {1: 2}, {"\ud800": 1}],
 )
-@pytest.mark.parametrize(
-    "body",
-    [{"x": float("nan")}, {"x": 2**53}, {"x": 2.0**53}, {"x": -1e300}, {"x": b""}, {"x": {1}}, {1: 2}, {"\ud800": 1}],
-)
+def test_what_has_no_canonical_form_is_refused(body: dict[str, object]) -> None:
     with pytest.raises(InvalidValueError, match="canonical"):
         canonical_json(body)
 
