@@ -1,7 +1,7 @@
 """The readings of a text that rules are matched against.
 
 Pure and deterministic. A rule matches if it matches any reading, so a reading can add matches but never hide one; the
-original is always among them. Stronger readings (traditional to simplified, look-alike letters, encodings) are added
+text as it was written is always among them. Stronger readings (traditional to simplified, look-alike letters, encodings) are added
 to `readings`, and nothing else needs to know.
 """
 
@@ -20,7 +20,7 @@ class Reading:
     """One way to read a text.
 
     Attributes:
-        name: `original`, `normalised`, ...; goes into findings.
+        name: `as_written`, `normalised`, ...; goes into findings.
         text: The text read this way.
     """
 
@@ -51,14 +51,16 @@ def normalise(text: str) -> str:
 
 
 def readings(text: str) -> tuple[Reading, ...]:
-    """Return every reading of a text, the original first.
+    """Return every reading of a text.
 
     Args:
         text: Any text without lone surrogates.
 
     Returns:
-        One or more readings, no two with the same text.
+        One or more readings, no two with the same text. The first is the text as it was written, but for runs of white
+        space, which become one space.
     """
-    original = Reading(name="original", text=text)
+    # Unified white space keeps the patterns simple, and a line break inside a phrase from undoing an exception.
+    as_written = Reading(name="as_written", text=_SPACE.sub(" ", text).strip())
     normalised = Reading(name="normalised", text=normalise(text))
-    return (original,) if normalised.text == text else (original, normalised)
+    return (as_written,) if normalised.text == as_written.text else (as_written, normalised)

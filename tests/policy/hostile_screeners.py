@@ -58,7 +58,7 @@ class Screener:
         return "allow"
 
     def chatter(self, subject):
-        print("to standard output")
+        sys.stdout.write("to standard output\n")
         return self.allow(subject)
 
     def pid(self, subject):
