@@ -9,7 +9,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -124,6 +125,8 @@ class Database:
 
     @contextmanager
     def _migrating(self) -> Iterator[Connection]:
+        if self.is_sqlite:
+            _create_privately(Path(str(self._engine.url.database)))
         with named_failures(), self._engine.begin() as connection:
             yield connection
 
@@ -147,6 +150,12 @@ def _sqlite_engine(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _create_privately(path: Path) -> None:
+    """SQLite would let everybody read a new file, and gives its log the mode of the file. It reports the failures."""
+    with suppress(OSError):
+        path.touch(mode=0o600)
 
 
 def _reading_options(engine: Engine) -> dict[str, Any]:

@@ -99,7 +99,9 @@ class KeyStore:
     def list(self) -> tuple[ApiKey, ...]:
         """Every key, revoked ones too, oldest first."""
         with self._database.reading() as session:
-            return tuple(_key(row) for row in session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at)))
+            return tuple(
+                _key(row) for row in session.scalars(select(ApiKeyRow).order_by(ApiKeyRow.created_at, ApiKeyRow.id))
+            )
 
     def revoke(self, key_id: str) -> ApiKey:
         """Make a key useless from now on; a revoked one keeps its first time.

@@ -9,6 +9,8 @@ from storage.database import Database
 from storage.identity import Clock, utc_now
 from storage.models import LicenceAcceptanceRow
 
+_QUEUE = 0x6C6963656E6365
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
@@ -37,6 +39,7 @@ class LicenceStore:
     def accept(self, checkpoint: str, licence: str, accepted_by: str) -> Acceptance:
         """Write an acceptance down and return the one that stands; accepting again changes nothing."""
         with self._database.transaction() as session:
+            self._database.serialise(session, _QUEUE)
             row = session.get(LicenceAcceptanceRow, (checkpoint, licence))
             if row is None:
                 row = LicenceAcceptanceRow(

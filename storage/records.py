@@ -5,7 +5,7 @@ hashed as it is.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from storage.errors import ConflictError, NotFoundError
 from storage.identity import RECORD_PREFIX, Clock, NewId, random_id, utc_now
 from storage.images import ImageStore, NewImage
 from storage.models import RecordLinkRow, RecordRow
-from storage.pages import DEFAULT_LIMIT, Page, checked_limit, paged, read_cursor
+from storage.pages import DEFAULT_LIMIT, PAGE_LIMIT, Page, checked_limit, paged, read_cursor
 from storage.words import Outcome
 
 # Records queue up for their number, so that the order of the numbers is the order in which they became visible.
@@ -176,6 +176,18 @@ class RecordStore:
         with self._database.reading() as session:
             records = _records(session, session.scalars(query).all())
         return paged(records, limit, listing=listing, sequence=lambda one: one.sequence, item=lambda one: one)
+
+    def damaged(self) -> Iterator[str]:
+        """Ids of the records whose stored text no longer hashes to their digest, in the order of writing."""
+        last = 0
+        while True:
+            query = select(RecordRow).where(RecordRow.sequence > last).order_by(RecordRow.sequence).limit(PAGE_LIMIT)
+            with self._database.reading() as session:
+                rows = session.scalars(query).all()
+            if not rows:
+                return
+            yield from (row.id for row in rows if sha256_hex(row.body.encode()) != row.digest)
+            last = rows[-1].sequence
 
     def _append(self, session: Session, record: NewRecord, images: Sequence[NewImage], job_id: str | None) -> Record:
         body = canonical_json(record.body)

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -239,6 +240,24 @@ def test_putting_again_protects_from_the_sweeper(blobs: FileBlobs, folder: Path,
     blobs.put(b"came back")  # its transaction is about to refer to it
     assert blobs.sweep(set(), HOUR) == 0
     assert blobs.exists(digest)
+
+
+def test_the_sweeper_waits_for_who_is_writing(folder: Path) -> None:
+    refused = 0
+
+    def try_to_sweep(descriptor: int, data: memoryview) -> int:
+        nonlocal refused
+        other = os.open(folder / "lock", os.O_RDWR)
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as the sweeper does before it deletes
+        except BlockingIOError:
+            refused += 1
+        finally:
+            os.close(other)
+        return os.write(descriptor, data)
+
+    FileBlobs(folder, write=try_to_sweep).put(b"x")
+    assert refused == 1
 
 
 def test_nobody_but_the_owner_may_read_the_files(blobs: FileBlobs, folder: Path) -> None:

@@ -149,6 +149,16 @@ def test_sqlite_is_set_to_survive_a_power_cut(sqlite_file: Database) -> None:
     }
 
 
+def test_nobody_but_the_owner_may_read_a_sqlite_file(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'private.db'}")
+    database.upgrade()
+    with database.transaction() as session:
+        session.add(worker("w"))
+    found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    database.close()
+    assert found == {"private.db": 0o600, "private.db-wal": 0o600, "private.db-shm": 0o600}
+
+
 def test_a_full_sqlite_file_is_named_and_the_old_rows_stay(sqlite_file: Database) -> None:
     with sqlite_file.transaction() as session:
         session.add(worker("before"))

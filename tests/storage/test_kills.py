@@ -31,6 +31,36 @@ record = NewRecord(owner="alice", operation="inpaint", outcome=Outcome.DONE, bod
 jobs.finish(Finish(job_id=job_id, lease_token=token, state=JobState.DONE, record=record, images=(image,)))
 """
 
+DIES_AFTER_ACCEPTING = """
+import os, signal, sys
+from storage import *
+
+database = Database(sys.argv[1])
+jobs = JobStore(database, TextVault(), RecordStore(database, ImageStore(database)))
+for number in range(3):
+    new = NewJob(owner="alice", key_id="key_1", operation="generate", checkpoint="flux-mini",
+                 parameters={"number": number}, prompt=f"prompt {number}")
+    print(jobs.enqueue(new).id, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_jobs_accepted_by_a_killed_service_are_all_there(stores: Stores, url: str) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", DIES_AFTER_ACCEPTING, url], cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True
+    )
+    assert killed.returncode == -9
+    accepted = killed.stdout.split()
+    assert len(accepted) == 3
+    leased = [stores.lease().job for _ in accepted]
+    assert [job.id for job in leased] == accepted
+    with stores.database.reading() as session:
+        assert [stores.vault.get(session, job.prompt_ref or "") for job in leased] == [
+            "prompt 0",
+            "prompt 1",
+            "prompt 2",
+        ]
+
 
 def test_a_worker_killed_while_publishing_publishes_nothing_and_the_job_is_run_again(
     stores: Stores, clock: HandClock, url: str

@@ -146,6 +146,18 @@ def test_the_database_refuses_the_roundabout_ways_too(stores: Stores, backend: s
     refuse(stores, ON_ONE[backend])
 
 
+def test_a_record_changed_behind_the_guards_is_named(stores: Stores) -> None:
+    records = [stores.append(body={"number": number}) for number in range(4)]
+    assert list(stores.records.damaged()) == []
+    with stores.database.transaction() as session:
+        if stores.database.is_sqlite:
+            session.execute(text("DROP TRIGGER records_no_update"))
+        else:
+            session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text("UPDATE records SET body = replace(body, '2', '7') WHERE id = :id"), {"id": records[2].id})
+    assert list(stores.records.damaged()) == [records[2].id]
+
+
 # Lists
 
 
