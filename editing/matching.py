@@ -15,7 +15,7 @@ LARGEST_SHIFT = 40.0
 """Levels (of 255) by which a colour is corrected at most: beyond that it is content, not a shift."""
 WORKING_SIDE = 64
 """The shift is smooth: it is measured on a picture of this longer side."""
-REACHES = (0.06, 0.25, 1.0)
+REACHES = (0.02, 0.06, 0.2, 0.6)
 """Radii, as shares of the working picture's longer side, at which the ring is averaged: near pixels first."""
 
 

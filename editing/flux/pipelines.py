@@ -16,6 +16,7 @@ from PIL import Image
 from editing.engine import Progress
 from editing.errors import EditCancelled, EngineError
 from editing.flux.loading import LoadedCheckpoint  # imports the shim before diffusers
+from editing.flux.noise import seeded_generator
 from editing.flux.settings import FluxSettings, MemoryProfile
 from editing.operations import Control, Sampling
 from editing.rasters import Mask, Pixels
@@ -159,8 +160,7 @@ def _inputs(route: str, loaded: LoadedCheckpoint, run: Run) -> dict[str, Any]:
         "height": height,
         "num_inference_steps": run.sampling.steps,
         "guidance_scale": run.sampling.guidance,
-        # The CPU's generator, so that a seed means the same noise on every device.
-        "generator": torch.Generator("cpu").manual_seed(run.sampling.seed),
+        "generator": seeded_generator(run.sampling.seed),
         "max_sequence_length": loaded.checkpoint.max_sequence_length,
         "output_type": "np",
     }

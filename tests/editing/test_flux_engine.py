@@ -1,0 +1,323 @@
+"""The engine on real FLUX classes with tiny random weights: every route, progress, cancel, determinism."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from editing.engine import EditedImage, EditEngine, Progress
+from editing.errors import EditCancelled, EngineError, OperationError
+from editing.operations import (
+    Blend,
+    Control,
+    ControlKind,
+    ControlMode,
+    Erase,
+    Generate,
+    Inpaint,
+    Operation,
+    Outpaint,
+    Sampling,
+)
+from editing.placement import Placement
+from editing.rasters import Raster
+from tests.editing.pictures import adobe_like_profile, box_mask, noise, raster, sampling
+
+UNION = "FLUX.1-dev-ControlNet-Union-Pro-2.0"
+PICTURE = raster(90, 130, alpha=noise(90, 130, 4)[:, :, 0], icc_profile=adobe_like_profile())
+MASK = box_mask(90, 130, (40, 20, 90, 70))
+MASK[20:30, 40:90] = 0.5
+
+
+def control(checkpoint: str = "flux-mini-canny", **values: object) -> Control:
+    return Control(**{"kind": ControlKind.CANNY, "checkpoint": checkpoint, "low": 20, "high": 60, **values})
+
+
+def generate(checkpoint: str = "flux-mini", **values: object) -> Generate:
+    defaults = {"prompt": "a red circle", "width": 64, "height": 64, "sampling": sampling()}
+    return Generate(**{**defaults, "checkpoint": checkpoint, **values})
+
+
+def inpaint(checkpoint: str = "flux-mini-fill", **values: object) -> Inpaint:
+    defaults = {"prompt": "a red circle", "picture": PICTURE, "mask": MASK, "sampling": sampling()}
+    return Inpaint(**{**defaults, "checkpoint": checkpoint, **values})
+
+
+def outpaint(checkpoint: str = "flux-mini-fill", **values: object) -> Outpaint:
+    placement = Placement.from_margins(PICTURE.size, top=7, right=31, bottom=0, left=16)
+    defaults = {"prompt": "sand", "picture": PICTURE, "placement": placement, "sampling": sampling()}
+    return Outpaint(**{**defaults, "checkpoint": checkpoint, **values})
+
+
+def erase(**values: object) -> Erase:
+    defaults = {"picture": PICTURE, "mask": MASK, "sampling": sampling(), "checkpoint": "flux-mini-fill"}
+    return Erase(**{**defaults, **values})
+
+
+def run(engine: EditEngine, operation: Operation) -> EditedImage:
+    return engine.run(operation, on_step=lambda _progress: None, cancelled=lambda: False)
+
+
+ROUTES: dict[str, tuple[Callable[[], Operation], str]] = {
+    "mini generates": (generate, "generate"),
+    "mini generates with edges": (lambda: generate(controls=(control(picture=PICTURE),)), "controlnet"),
+    "mini fills": (inpaint, "fill"),
+    "mini base inpaints": (lambda: inpaint("flux-mini"), "inpaint"),
+    "mini base inpaints at low strength": (lambda: inpaint("flux-mini", sampling=sampling(4, strength=0.3)), "inpaint"),
+    "mini inpaints with edges": (lambda: inpaint("flux-mini", controls=(control(),)), "controlnet_inpaint"),
+    "mini inpaints with two controls": (
+        lambda: inpaint("flux-mini", controls=(control(), control(picture=PICTURE, mode=ControlMode.AS_IS))),
+        "controlnet_inpaint",
+    ),
+    "mini fill outpaints": (outpaint, "fill"),
+    "mini base outpaints": (lambda: outpaint("flux-mini"), "inpaint"),
+    "mini erases": (erase, "fill"),
+    "dev generates": (lambda: generate("FLUX.1-dev"), "generate"),
+    "dev inpaints": (lambda: inpaint("FLUX.1-dev"), "inpaint"),
+    "dev generates with Union-Pro-2.0": (
+        lambda: generate("FLUX.1-dev", controls=(control(UNION, picture=PICTURE),)),
+        "controlnet",
+    ),
+    "schnell generates": (
+        lambda: generate("FLUX.1-schnell", sampling=Sampling(steps=2, guidance=0, seed=1)),
+        "generate",
+    ),
+    "schnell inpaints": (lambda: inpaint("FLUX.1-schnell"), "inpaint"),
+}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_every_route_keeps_what_lies_outside_the_mask_and_says_what_it_did(engine: EditEngine, name: str) -> None:
+    make, route = ROUTES[name]
+    operation = make()
+    result = run(engine, operation)
+    facts = result.facts
+    assert (facts.checkpoint, facts.route, facts.exact_outside_mask) == (operation.checkpoint, route, True)
+    assert facts.sampling == operation.sampling
+    assert (facts.threads, facts.device, facts.dtype) == (1, "cpu", "float32")
+    assert facts.model_size[0] % 16 == facts.model_size[1] % 16 == 0
+    assert set(facts.versions) >= {"torch", "diffusers", "transformers"}
+    assert all(len(digest) == 64 for digest in facts.weights.values())
+    controls = getattr(operation, "controls", ())
+    assert len(result.control_images) == len(controls)
+    assert set(facts.checkpoints) == {operation.checkpoint, *(c.checkpoint for c in controls)}
+    assert {file.split("/")[0] for file in facts.weights} == set(facts.checkpoints)
+    if not isinstance(operation, Generate):
+        assert_outside_is_kept(operation, result.raster)
+
+
+def assert_outside_is_kept(operation: Operation, result: Raster) -> None:
+    if isinstance(operation, Outpaint):
+        assert result.size == (PICTURE.width + 47, PICTURE.height + 7)
+        old = result.pixels[7:, 16 : 16 + PICTURE.width]
+        assert np.array_equal(old, PICTURE.pixels)
+        assert np.array_equal(result.alpha[7:, 16 : 16 + PICTURE.width], PICTURE.alpha)
+    else:
+        assert result.size == PICTURE.size
+        assert np.array_equal(result.pixels[MASK == 0], PICTURE.pixels[MASK == 0])
+        assert (result.pixels != PICTURE.pixels).any(axis=2)[MASK == 1].mean() > 0.9
+        assert np.array_equal(result.alpha, PICTURE.alpha)
+    assert result.icc_profile == PICTURE.icc_profile
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 100), (130, 64), (100, 31)])
+def test_generate_gives_exactly_the_size_asked_for(engine: EditEngine, size: tuple[int, int]) -> None:
+    plain = run(engine, generate(width=size[0], height=size[1]))
+    steered = run(engine, generate(width=size[0], height=size[1], controls=(control(picture=PICTURE),)))
+    assert plain.raster.size == steered.raster.size == size
+    assert steered.control_images[0].shape[1::-1] == steered.facts.model_size
+
+
+def test_the_same_operation_gives_the_same_pixels_and_another_seed_gives_others(engine: EditEngine) -> None:
+    first, again = run(engine, generate()), run(engine, generate())
+    other = run(engine, generate(sampling=sampling(seed=2)))
+    assert first.raster.pixel_sha256 == again.raster.pixel_sha256 != other.raster.pixel_sha256
+
+
+@pytest.mark.parametrize("seed", [0, 2**63, 2**64 - 1])
+def test_a_seed_of_64_bits_is_taken_as_it_is(engine: EditEngine, seed: int) -> None:
+    assert run(engine, generate(sampling=sampling(seed=seed))).facts.sampling.seed == seed
+
+
+def test_a_seed_below_32_bits_is_torchs_own() -> None:
+    import torch
+
+    from editing.flux.noise import seeded_generator
+
+    for seed in (0, 1, 2**32 - 1):
+        ours = torch.randn(8, generator=seeded_generator(seed))
+        assert torch.equal(ours, torch.randn(8, generator=torch.Generator().manual_seed(seed)))
+    large = torch.randn(100_000, generator=seeded_generator(2**64 - 1))
+    assert abs(float(large.mean())) < 0.02
+    assert abs(float(large.std()) - 1) < 0.02
+
+
+def test_large_seeds_do_not_fall_together(engine: EditEngine) -> None:
+    seeds = (2**64 - 1, 2**63 - 1, 2**32 - 1, 2**63, 0)
+    digests = {run(engine, generate(sampling=sampling(seed=seed))).raster.pixel_sha256 for seed in seeds}
+    assert len(digests) == len(seeds)
+
+
+@pytest.mark.parametrize(
+    ("operation", "steps"),
+    [
+        (generate(sampling=sampling(3)), 3),
+        (inpaint("flux-mini", sampling=sampling(4, strength=0.5)), 2),
+        (inpaint("flux-mini", sampling=sampling(4, strength=0.01)), 1),
+        (inpaint(sampling=sampling(4)), 4),
+        (inpaint("flux-mini", sampling=sampling(4, strength=0.75), controls=(control(),)), 3),
+    ],
+)
+def test_progress_counts_the_steps_that_are_really_made(engine: EditEngine, operation: Operation, steps: int) -> None:
+    seen: list[Progress] = []
+    engine.run(operation, on_step=seen.append, cancelled=lambda: False)
+    assert seen == [Progress(step=step, steps=steps) for step in range(1, steps + 1)]
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize("name", ["mini generates", "mini fills", "mini inpaints with edges"])
+def test_cancel_takes_effect_within_a_step_and_leaves_the_next_run_bit_identical(
+    engine: EditEngine, name: str, after: int
+) -> None:
+    operation = ROUTES[name][0]()
+    clean = run(engine, operation).raster.pixel_sha256
+    seen: list[Progress] = []
+    long = {"mini generates": generate, "mini fills": inpaint}.get(name, lambda **v: inpaint("flux-mini", **v))
+    with pytest.raises(EditCancelled):
+        engine.run(long(sampling=sampling(3)), on_step=seen.append, cancelled=lambda: len(seen) >= after)
+    assert len(seen) == after
+    assert run(engine, operation).raster.pixel_sha256 == clean
+
+
+def test_a_run_does_not_depend_on_what_ran_before(engine: EditEngine) -> None:
+    clean = run(engine, generate()).raster.pixel_sha256
+    for before in (inpaint("flux-mini", sampling=sampling(4, strength=0.3)), inpaint(), generate("FLUX.1-schnell")):
+        run(engine, before)
+        assert run(engine, generate()).raster.pixel_sha256 == clean
+
+
+def test_a_step_callback_that_raises_gets_its_error_back_and_the_next_run_is_clean(engine: EditEngine) -> None:
+    class LostWorkerError(Exception):
+        pass
+
+    def fail(_progress: Progress) -> None:
+        raise LostWorkerError
+
+    clean = run(engine, generate()).raster.pixel_sha256
+    with pytest.raises(LostWorkerError):
+        engine.run(generate(), on_step=fail, cancelled=lambda: False)
+    assert run(engine, generate()).raster.pixel_sha256 == clean
+
+
+def test_a_control_acts_and_at_scale_zero_it_does_not(engine: EditEngine) -> None:
+    for make in (generate, lambda **v: inpaint("flux-mini", **v)):
+        plain = run(engine, make())
+        acting = run(engine, make(controls=(control(picture=PICTURE, scale=1.0, end=1.0),)))
+        silent = run(engine, make(controls=(control(picture=PICTURE, scale=0.0),)))
+        # Encoding the control image draws from the same generator, so that silent and plain differ in their noise.
+        assert acting.raster.pixel_sha256 != silent.raster.pixel_sha256
+        assert plain.raster.size == acting.raster.size
+
+
+@pytest.mark.parametrize("make", [generate, lambda **values: inpaint("flux-mini", **values)])
+def test_each_of_two_controls_acts(engine: EditEngine, make: Callable[..., Operation]) -> None:
+    def digest(*scales: float) -> str:
+        controls = tuple(control(picture=PICTURE, scale=scale, end=1.0) for scale in scales)
+        return run(engine, make(controls=controls)).raster.pixel_sha256
+
+    assert len({digest(0.0, 0.0), digest(1.0, 0.0), digest(0.0, 0.5), digest(1.0, 0.5)}) == 4
+
+
+def test_the_prompt_and_the_guidance_reach_the_model(engine: EditEngine) -> None:
+    digests = {
+        run(engine, generate()).raster.pixel_sha256,
+        run(engine, generate(prompt="a blue star")).raster.pixel_sha256,
+        run(engine, generate(sampling=Sampling(steps=2, guidance=9.0, seed=1))).raster.pixel_sha256,
+    }
+    assert len(digests) == 3
+
+
+def test_erase_is_fill_with_an_empty_prompt_at_full_strength(engine: EditEngine) -> None:
+    assert run(engine, erase()).raster.pixel_sha256 == run(engine, inpaint(prompt="")).raster.pixel_sha256
+
+
+def test_a_prompt_beyond_the_encoders_reach_runs_in_silence(
+    engine: EditEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(engine, generate(prompt="a red circle on sand " * 60))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_spilling_is_recorded(engine: EditEngine) -> None:
+    result = run(engine, inpaint(blend=Blend(feather=8, spill=True)))
+    assert result.facts.exact_outside_mask is False
+    assert (result.raster.pixels != PICTURE.pixels).any(axis=2)[MASK == 0].any()
+
+
+def test_one_set_of_weights_serves_every_route_of_a_base(tiny_weights: dict[str, Path]) -> None:
+    from editing.flux.engine import FluxEngine
+    from editing.flux.settings import FluxSettings, WeightsDtype
+
+    engine = FluxEngine(
+        FluxSettings(weights=tiny_weights, device="cpu", threads=1, dtype=WeightsDtype.BFLOAT16),
+        accepted=lambda _name: True,
+    )
+    pointers, dtypes = set(), set()
+    for operation in (generate(), inpaint("flux-mini"), inpaint("flux-mini", controls=(control(),)), generate()):
+        assert run(engine, operation).facts.dtype == "bfloat16"
+        loaded = engine._shelf._kept
+        base = next(kept for kept in loaded.values() if kept.checkpoint.name == "flux-mini")
+        parameters = [p for part in ("transformer", "vae", "text_encoder_2") for p in base.parts[part].parameters()]
+        pointers.add(tuple(p.data_ptr() for p in parameters))
+        dtypes |= {str(p.dtype) for p in base.parts["transformer"].parameters()}
+    assert len(pointers) == 1
+    assert dtypes == {"torch.bfloat16"}
+
+
+def test_fill_shares_the_bases_encoders_where_their_files_are_the_same(engine: EditEngine) -> None:
+    run(engine, generate())
+    run(engine, inpaint())
+    base, fill = engine._shelf._kept.values()
+    assert base.parts["text_encoder_2"] is fill.parts["text_encoder_2"]
+    assert base.parts["vae"] is fill.parts["vae"]
+    assert base.parts["transformer"] is not fill.parts["transformer"]
+
+
+def test_one_base_and_one_fill_are_kept(engine: EditEngine) -> None:
+    for operation in (generate(), inpaint(), generate("FLUX.1-schnell"), inpaint()):
+        run(engine, operation)
+    assert {kept.checkpoint.name for kept in engine._shelf._kept.values()} == {"FLUX.1-schnell", "flux-mini-fill"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [
+        (generate("flux-mini-fill"), "checkpoint_unsuitable"),
+        (inpaint("flux-mini-fill", controls=(control(),)), "control_unsupported"),
+        (generate("nothing"), "checkpoint_unknown"),
+        (generate(width=512, height=512), "size_unsupported"),
+    ],
+)
+def test_what_a_checkpoint_cannot_do_is_refused_and_no_other_runs(
+    engine: EditEngine, operation: Operation, code: str
+) -> None:
+    with pytest.raises(OperationError) as caught:
+        run(engine, operation)
+    assert caught.value.code == code
+    assert not engine._shelf._kept
+
+
+def test_weights_that_give_no_numbers_fail_by_name(tiny_weights: dict[str, Path]) -> None:
+    import torch
+
+    from editing.flux.engine import FluxEngine
+    from editing.flux.settings import FluxSettings
+
+    engine = FluxEngine(FluxSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)
+    run(engine, generate())
+    with torch.no_grad():
+        next(iter(engine._shelf._kept.values())).parts["transformer"].proj_out.weight.fill_(float("nan"))
+    with pytest.raises(EngineError) as caught:
+        run(engine, generate())
+    assert caught.value.code == "engine_failed"
