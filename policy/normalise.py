@@ -1,8 +1,8 @@
 """The readings of a text that rules are matched against.
 
 Pure and deterministic. A rule matches if it matches any reading, so a reading can add matches but never hide one; the
-text as it was written is always among them. Stronger readings (traditional to simplified, look-alike letters, encodings) are added
-to `readings`, and nothing else needs to know.
+text as it was written is always among them. Stronger readings (traditional to simplified, look-alike letters,
+encodings) are added to `readings`, and nothing else needs to know.
 """
 
 import re
