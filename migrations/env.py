@@ -11,7 +11,6 @@ if connection is None:
 context.configure(
     connection=connection,
     target_metadata=Base.metadata,
-    transactional_ddl=True,  # SQLite can roll DDL back too, once the driver stops committing on its own
     render_as_batch=True,  # SQLite changes a table by rebuilding it
     compare_server_default=True,
 )

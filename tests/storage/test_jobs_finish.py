@@ -1,5 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from storage import (
     ConflictError,
@@ -83,6 +85,27 @@ def test_a_worker_whose_lease_was_taken_over_publishes_nothing(stores: Stores, c
     assert len(stores.records.list(None).items) == 1
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_an_end_waits_for_the_take_over_that_is_under_way(stores: Stores) -> None:
+    """On SQLite the second transaction cannot even begin; on PostgreSQL the row lock has to hold it back."""
+    job = stores.enqueue()
+    stale = stores.lease("worker-1")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with stores.database.transaction() as session:
+            session.execute(text("UPDATE jobs SET lease_token = 'taken over'"))
+            ending = pool.submit(stores.finish, job, stale.token)
+            while not ending.done():
+                with stores.database.reading() as looking:
+                    if looking.scalar(waiting):
+                        break
+        assert isinstance(ending.exception(), LeaseLostError)
+    assert stores.jobs.get(job.id, None).state is JobState.SCREENING
+    assert stores.records.list(None).items == ()
+
+
 def test_a_lease_that_ran_out_still_finishes_while_nobody_took_the_job(stores: Stores, clock: HandClock) -> None:
     job = stores.enqueue()
     lease = stores.lease(seconds=30)
@@ -139,6 +162,7 @@ def bad_endings() -> dict[str, tuple[dict[str, object], type[StorageError]]]:
         "seed is not a string": ({"record": record(body={"seed": 2**64 - 1})}, InvalidValueError),
         "parent does not exist": ({"record": record(parents=("rec_none",))}, NotFoundError),
         "job does not exist": ({"job_id": "job_none"}, NotFoundError),
+        "withheld is no digest": ({"withheld": ("../x",)}, InvalidValueError),
         "verdict is not JSON": ({"verdict": {"x": object()}}, InvalidValueError),
     }
 
@@ -188,6 +212,17 @@ def test_only_outputs_become_the_job_s_outputs(stores: Stores) -> None:
     stores.finish(job, stores.lease().token, images=(picture("mask", Origin.UPLOAD), picture("result")))
     assert stores.jobs.get(job.id, None).outputs == (picture("result").digest,)
     assert stores.images.get(picture("mask").digest, "alice").origin is Origin.UPLOAD
+
+
+def test_a_withheld_output_is_kept_but_nobody_may_read_it(stores: Stores) -> None:
+    job = stores.enqueue(inputs=())
+    withheld = picture("for a reviewer").digest
+    stores.finish(job, stores.lease().token, "held", withheld=(withheld,))
+    assert stores.jobs.get(job.id, None).outputs == (withheld,)
+    assert withheld in referenced_digests(stores.database)
+    for owner in ("alice", None):
+        with pytest.raises(NotFoundError):
+            stores.images.get(withheld, owner)
 
 
 def test_inputs_of_waiting_jobs_and_all_images_are_kept_from_the_sweeper(stores: Stores) -> None:

@@ -155,6 +155,23 @@ def test_an_orderly_worker_puts_its_job_back_at_its_place(stores: Stores) -> Non
         stores.jobs.beat(lease, 30)
 
 
+def test_a_try_that_failed_counts_when_its_job_is_put_back(stores: Stores) -> None:
+    stores.enqueue()
+    for _ in range(2):
+        stores.jobs.release(stores.lease(max_attempts=2), count_attempt=True)
+    assert stores.lease(max_attempts=2).exhausted
+
+
+def test_a_caller_that_waits_for_one_job_gets_that_one_or_none(stores: Stores) -> None:
+    first, second = stores.enqueue(), stores.enqueue()
+    lease = stores.jobs.lease("here", 30, 3, only=second.id)
+    assert lease is not None
+    assert lease.job.id == second.id
+    assert stores.jobs.lease("here", 30, 3, only=second.id) is None
+    assert stores.jobs.lease("here", 30, 3, only="job_none") is None
+    assert stores.lease().job.id == first.id
+
+
 def test_the_worker_of_a_cancelled_job_hears_of_it(stores: Stores) -> None:
     job = stores.enqueue()
     lease = stores.lease()

@@ -46,6 +46,9 @@ def test_a_revoked_key_opens_nothing(keys: KeyStore, clock: HandClock) -> None:
     clock.advance(5)
     assert keys.revoke(key.id) == revoked
     assert keys.list() == (revoked,)
+    assert keys.get(key.id) == revoked
+    with pytest.raises(NotFoundError):
+        keys.get("key_none")
     with pytest.raises(NotFoundError):
         keys.revoke("key_none")
 
