@@ -18,7 +18,7 @@ from policy.loading import load_known_pictures, load_policy, load_rules
 from policy.policy import TEXT_LIMIT, Policy, Readiness
 from policy.rule_screener import RuleScreener
 from policy.ruleset import Rule, RuleSet
-from policy.screeners import Screener, allowing_finding
+from policy.screeners import ReportsProblems, Screener, ScreensTogether, allowing_finding
 from policy.subjects import PictureSubject, Subject, TextSubject, pixel_digest
 from policy.verdict import Decision, Finding, PublicReason, Verdict, combine
 
@@ -35,11 +35,13 @@ __all__ = [
     "PolicyError",
     "PublicReason",
     "Readiness",
+    "ReportsProblems",
     "Rule",
     "RuleError",
     "RuleScreener",
     "RuleSet",
     "Screener",
+    "ScreensTogether",
     "Subject",
     "SubjectError",
     "TextSubject",

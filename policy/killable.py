@@ -132,6 +132,10 @@ class KillableScreener:
             except (TimeoutError, _ChildError) as error:
                 self._start_problem = str(error)
                 raise
+            except (OSError, AssertionError) as error:
+                # No process to be had, or none allowed here: a daemonic process may not start children.
+                self._start_problem = type(error).__name__
+                raise _ChildError(self._start_problem) from error
             self._start_problem = None
         return self._child
 

@@ -13,6 +13,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import rfc8785
 
@@ -20,7 +21,7 @@ from policy.errors import PolicyError, RuleError
 from policy.failures import FRAME, Failure, failure_finding
 from policy.rule_screener import RuleScreener
 from policy.ruleset import RuleSet
-from policy.screeners import ReportsProblems, Screener
+from policy.screeners import ReportsProblems, Screener, ScreensTogether
 from policy.subjects import Subject, TextSubject
 from policy.verdict import Decision, Finding, Verdict, combine
 
@@ -29,6 +30,9 @@ TEXT_LIMIT = 4_000
 
 JOINED = "joined"
 """Name of the subject that holds all texts of one request, so that nothing hides by being split over fields."""
+
+REQUEST = "request"
+"""Name of the subject of findings about everything together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +114,17 @@ class Policy:
         findings: list[Finding] = []
         if self._fault is not None:
             failure, detail = self._fault
-            findings.append(failure_finding(failure, subject="request", detail=detail))
+            findings.append(failure_finding(failure, subject=REQUEST, detail=detail))
         elif not subjects:
-            findings.append(failure_finding(Failure.NOTHING_TO_SCREEN, subject="request"))
+            findings.append(failure_finding(Failure.NOTHING_TO_SCREEN, subject=REQUEST))
         else:
             for subject in subjects:
                 findings += self._screen_gated(subject)
             joined = join_texts(subjects)
             # Only texts that passed the gate are joined: the joined one is bounded by them.
-            if joined is not None and not any(finding.screener == FRAME for finding in findings):
-                findings += self._screen_one(joined)
+            if not any(finding.screener == FRAME for finding in findings):
+                findings += [] if joined is None else self._screen_one(joined)
+                findings += self._screen_together(subjects)
         return combine(findings, policy_version=self.version, policy_digest=self.digest)
 
     def _screen_gated(self, subject: Subject) -> list[Finding]:
@@ -129,25 +134,31 @@ class Policy:
     def _screen_one(self, subject: Subject) -> list[Finding]:
         findings: list[Finding] = []
         for screener in self._screeners:
-            findings += self._ask(screener, subject)
+            findings += self._ask(screener, subject.name, partial(_screen_if_handled, screener, subject))
         return findings or [failure_finding(Failure.UNSCREENED, subject=subject.name)]
 
-    def _ask(self, screener: Screener, subject: Subject) -> list[Finding]:
+    def _screen_together(self, subjects: Sequence[Subject]) -> list[Finding]:
+        findings: list[Finding] = []
+        for screener in self._screeners:
+            if isinstance(screener, ScreensTogether):
+                findings += self._ask(screener, REQUEST, partial(_screen_all, screener, subjects))
+        return findings
+
+    def _ask(self, screener: Screener, subject: str, question: Callable[[], list[Finding] | None]) -> list[Finding]:
         """Return the screener's findings about the subject; none only if it does not handle it."""
         started = self._clock()
         try:
-            if not screener.handles(subject):
+            answers = question()
+            if answers is None:
                 return []
-            findings = [_stamped(answer, screener, subject) for answer in screener.screen(subject)]
+            findings = [_stamped(answer, screener, subject) for answer in answers]
         except Exception as error:  # noqa: BLE001 - an edge: whatever a screener raises must block, not pass or crash
             detail = type(error).__name__
-            return [
-                failure_finding(Failure.SCREENER_FAILED, subject=subject.name, screener=screener.name, detail=detail)
-            ]
+            return [failure_finding(Failure.SCREENER_FAILED, subject=subject, screener=screener.name, detail=detail)]
         late = self._clock() - started > screener.time_limit_s
         if late or not findings:
             failure = Failure.SCREENER_TIMEOUT if late else Failure.SCREENER_SILENT
-            findings.append(failure_finding(failure, subject=subject.name, screener=screener.name))
+            findings.append(failure_finding(failure, subject=subject, screener=screener.name))
         return findings
 
     def _find_fault(self) -> tuple[Failure, str] | None:
@@ -198,11 +209,20 @@ def _with_rules(rule_set: RuleSet, screeners: Sequence[Screener]) -> tuple[Scree
     return everything
 
 
-def _stamped(answer: Finding, screener: Screener, subject: Subject) -> Finding:
+def _screen_if_handled(screener: Screener, subject: Subject) -> list[Finding] | None:
+    """Return the screener's answer, None if it does not look at such subjects; an answer of None is an error."""
+    return [*screener.screen(subject)] if screener.handles(subject) else None
+
+
+def _screen_all(screener: ScreensTogether, subjects: Sequence[Subject]) -> list[Finding]:
+    return [*screener.screen_together(tuple(subjects))]
+
+
+def _stamped(answer: Finding, screener: Screener, subject: str) -> Finding:
     """Return the finding under its true names: no screener answers in another's, or about another subject."""
     if type(answer) is not Finding or type(answer.decision) is not Decision:
         raise TypeError(f"a screener answers with findings, got {type(answer).__name__}")
-    return replace(answer, screener=screener.name, subject=subject.name)
+    return replace(answer, screener=screener.name, subject=subject)
 
 
 def _digest(rule_set: RuleSet, screeners: Sequence[Screener]) -> str:
@@ -212,4 +232,9 @@ def _digest(rule_set: RuleSet, screeners: Sequence[Screener]) -> str:
 
 
 def _problems(screener: Screener) -> tuple[str, ...]:
-    return screener.problems() if isinstance(screener, ReportsProblems) else ()
+    if not isinstance(screener, ReportsProblems):
+        return ()
+    try:
+        return tuple(screener.problems())
+    except Exception as error:  # noqa: BLE001 - an edge: a screener that cannot even say how it is has a problem
+        return (f"cannot report its state: {type(error).__name__}",)

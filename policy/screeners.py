@@ -35,6 +35,18 @@ class Screener(Protocol):
 
 
 @runtime_checkable
+class ScreensTogether(Protocol):
+    """Implemented by screeners that also judge what only all subjects of a request say together.
+
+    For instance a prompt that is harmless alone, with a photograph that shows a face. The same rules hold as for
+    `Screener.screen`: silence blocks.
+    """
+
+    def screen_together(self, subjects: Sequence[Subject]) -> Sequence[Finding]:
+        """Look at all subjects of one request at once."""
+
+
+@runtime_checkable
 class ReportsProblems(Protocol):
     """Implemented by screeners that can tell beforehand that they will block everything, and why."""
 

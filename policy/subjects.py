@@ -34,7 +34,7 @@ class PictureSubject:
 
     Attributes:
         name: Which part of the request it is: `image`, `mask`, `control[0]`, `output`.
-        pixels: uint8 (h, w, 3), sRGB, 0..255.
+        pixels: uint8 (h, w, 3), sRGB, 0..255; kept as a read-only view.
         pixel_sha256: Digest of the raster the pixels were made from, lower hex; see `pixel_digest`.
         file_sha256: Digest of the uploaded file, lower hex; None where there is none, as for an output.
 
@@ -49,6 +49,10 @@ class PictureSubject:
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)
+        # A view that cannot be written through: no screener changes what the next one, or the edit, will see.
+        pixels = self.pixels.view()
+        pixels.flags.writeable = False
+        object.__setattr__(self, "pixels", pixels)
         for field, digest in (("pixel_sha256", self.pixel_sha256), ("file_sha256", self.file_sha256)):
             if digest is not None and not _DIGEST.fullmatch(digest):
                 raise SubjectError(f"{field} of {self.name} must be 64 lower hex digits")

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -124,3 +126,29 @@ def test_a_closed_screener_leaves_no_process_behind(make):
     pid = int(answers(screener, "pid")[1][0][1])
     screener.close()
     assert is_gone_within(pid, 5)
+
+
+PARENT = """
+from policy import TextSubject
+from policy.killable import KillableScreener
+
+if __name__ == "__main__":
+    screener = KillableScreener(
+        "tests.policy.hostile_screeners:build",
+        name="hostile", version="1", handles=[TextSubject], answer_limit_s=600.0,
+    )
+    print(screener.screen(TextSubject(name="prompt", text="pid"))[0].detail, flush=True)
+    screener.screen(TextSubject(name="prompt", text="hang"))
+"""
+
+
+def test_a_hanging_child_dies_with_a_parent_that_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        pid = int(parent.stdout.readline())
+        assert is_running(pid)
+        time.sleep(0.3)
+        parent.kill()
+    assert is_gone_within(pid, 10)

@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -237,3 +238,45 @@ def test_a_picture_subject_holds_a_picture(pixels):
 def test_a_picture_subject_holds_digests(digest):
     with pytest.raises(SubjectError, match="file_sha256"):
         PictureSubject(name="i", pixels=picture().pixels, pixel_sha256="0" * 64, file_sha256=digest)
+
+
+def test_a_picture_cannot_be_changed_by_the_screeners_that_see_it():
+    pixels = np.zeros((4, 5, 3), dtype=np.uint8)
+    subject = PictureSubject(name="image", pixels=pixels, pixel_sha256=pixel_digest(pixels))
+    with pytest.raises(ValueError, match="read-only"):
+        subject.pixels[0, 0, 0] = 1
+    pixels[0, 0, 0] = 1
+
+
+class Together(Fake):
+    """Allows subjects one by one, and answers as told when it sees several at once."""
+
+    def screen_together(self, subjects):
+        return self.answer(subjects) if len(subjects) > 1 else allows(subjects[0])
+
+
+def test_a_screener_may_judge_all_subjects_together():
+    def answer(seen):
+        if isinstance(seen, tuple):
+            return [replace(allowing_finding("fake", "image"), rule="together-01", decision=Decision.BLOCK)]
+        return allows(seen)
+
+    policy = Policy(RULES, [Together(answer)])
+    assert policy.screen([text(HARMLESS)]).decision is Decision.ALLOW
+    assert policy.screen([picture()]).decision is Decision.ALLOW
+    verdict = policy.screen([text(HARMLESS), picture()])
+    assert [(f.rule, f.subject) for f in verdict.findings if f.decision is Decision.BLOCK] == [
+        ("together-01", "request")
+    ]
+
+
+@pytest.mark.parametrize("answer", [lambda seen: [], lambda seen: 1 / 0, lambda seen: None])
+def test_silence_about_all_subjects_together_blocks(answer):
+    policy = Policy(RULES, [Together(lambda seen: answer(seen) if isinstance(seen, tuple) else allows(seen))])
+    assert policy.screen([text(HARMLESS), picture()]).decision is Decision.BLOCK
+
+
+def test_a_screener_that_cannot_report_its_state_has_a_problem():
+    screener = Fake(allows)
+    screener.problems = lambda: 1 / 0
+    assert Policy(RULES, [screener]).ready().problems == ("fake: cannot report its state: ZeroDivisionError",)
