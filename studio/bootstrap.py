@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from editing import EditEngine, PictureLimits
+from editing import EditEngine
+from editing.opening import PictureLimits
 from policy import Policy, PolicyError, RuleSet, load_policy
 from storage import (
     ApiKey,
@@ -119,8 +120,8 @@ def build_policy(settings: Settings) -> Policy:
         return Policy(RuleSet(version="unreadable", digest="0" * 64, rules=()), [])
 
 
-def build_services(settings: Settings) -> Services:
-    """Everything the API process needs."""
+def build_services(settings: Settings, policy: Policy | None = None) -> Services:
+    """Everything the API process needs; None reads the policy from its files."""
     store = open_store(settings)
     limits = limits_of(settings)
     intake = Intake(
@@ -131,15 +132,23 @@ def build_services(settings: Settings) -> Services:
         prefer=settings.checkpoints,
         max_queued=settings.max_queued,
     )
-    return Services(settings=settings, store=store, policy=build_policy(settings), intake=intake, limits=limits)
+    return Services(
+        settings=settings, store=store, policy=policy or build_policy(settings), intake=intake, limits=limits
+    )
 
 
 def build_desk(
-    settings: Settings, store: Store, engine: EditEngine, *, name: str, facts: Callable[[], dict[str, object]]
+    settings: Settings,
+    store: Store,
+    engine: EditEngine,
+    *,
+    name: str,
+    facts: Callable[[], dict[str, object]],
+    policy: Policy | None = None,
 ) -> Desk:
-    """Everything a worker needs, around a given engine."""
+    """Everything a worker needs, around a given engine; None reads the policy from its files."""
     parts = Parts(
-        policy=build_policy(settings),
+        policy=policy or build_policy(settings),
         engine=engine,
         blobs=store.blobs,
         limits=limits_of(settings),

@@ -5,7 +5,10 @@ can mend the request without reading our source. Values are shortened, and perso
 """
 
 import dataclasses
+import json
 from typing import Any, Final
+
+from typing_extensions import override
 
 from editing import EditingError
 from storage import (
@@ -85,6 +88,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word for it
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
     status_code: int | None = None
 
+    @override
     def __str__(self) -> str:
         return self.detail
 
@@ -112,11 +116,17 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word for it
 
 def shorten(value: Any) -> Any:
     """Make a value fit to be repeated: plain JSON, at most `VALUE_LIMIT` characters of text."""
-    if isinstance(value, bool | int | float) and not (isinstance(value, int) and abs(value) >= 2**53):
-        return value
-    if isinstance(value, dict | list | tuple) and len(str(value)) <= VALUE_LIMIT:
-        return value if isinstance(value, dict) else list(value)
-    text = str(value).encode("utf-8", "replace").decode()
+    exact = not isinstance(value, int) or abs(value) < 2**53
+    if exact and isinstance(value, bool | int | float | dict | list | tuple):
+        try:
+            text = json.dumps(value, allow_nan=False)
+        except ValueError:  # infinities, which JSON does not know
+            text = str(value)
+        else:
+            if len(text) <= VALUE_LIMIT:
+                return value
+    else:
+        text = str(value).encode("utf-8", "replace").decode()
     return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}... ({len(text)} characters)"
 
 

@@ -60,7 +60,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         Problem: `body_unreadable`.
     """
     try:
-        members = json.loads(body.decode("utf-8"))
+        members = json.loads(body.decode("utf-8"), parse_constant=_not_json)
     except UnicodeDecodeError as error:
         raise Problem("body_unreadable", f"The body is not UTF-8: {error.reason} at byte {error.start}.") from error
     except (ValueError, RecursionError) as error:
@@ -68,6 +68,10 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise Problem("body_unreadable", "The body must be a JSON object.", value=type(members).__name__)
     return members
+
+
+def _not_json(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def validate(members: dict[str, Any], shape: type[M]) -> M:

@@ -7,7 +7,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from editing import Raster, decode_picture, sniff_media_type
+from editing import Raster
+from editing.decoding import decode_picture
+from editing.sniffing import sniff_media_type
 from policy import Decision
 from storage import ApiKey, NotFoundError
 from studio.api.security import Caller, Creator, scope, services_of

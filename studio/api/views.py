@@ -125,6 +125,7 @@ def job_view(job: Job, position: int | None) -> JobView:
     progress = None
     if job.steps and job.step is not None:
         progress = ProgressView(step=job.step, steps=job.steps, fraction=round(job.step / job.steps, 4))
+    shown = job.outputs if job.state is JobState.DONE else ()  # a held picture is the job's, but nobody's to read yet
     links = {"self": f"/v1/jobs/{job.id}"}
     if job.record_id:
         links["record"] = f"/v1/records/{job.record_id}"
@@ -139,7 +140,7 @@ def job_view(job: Job, position: int | None) -> JobView:
         queue_position=position,
         cancel_requested=job.cancel_requested,
         attempts=job.attempts,
-        outputs=[OutputView(digest=each, url=f"/v1/images/{each}") for each in job.outputs],
+        outputs=[OutputView(digest=each, url=f"/v1/images/{each}") for each in shown],
         verdict=verdict_view(job.verdict) if job.verdict else None,
         error=ErrorView(code=job.error_code, detail=job.error_detail or "") if job.error_code else None,
         record=job.record_id,

@@ -1,5 +1,6 @@
 """The pictures the demo sends: photographs that a dependency ships, masks and edges drawn here."""
 
+from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
@@ -7,7 +8,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from skimage import data
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """uint8 (h, w, 3), sRGB, 0..255."""
@@ -15,7 +15,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 def photograph() -> Pixels:
     """A cup of coffee on a table, 600x400 (scikit-image, CC0 by Rachel Michetti)."""
-    return np.asarray(data.coffee()[..., :3])
+    return _shipped("coffee.png")
 
 
 def photograph_mask() -> npt.NDArray[np.uint8]:
@@ -27,7 +27,7 @@ def photograph_mask() -> npt.NDArray[np.uint8]:
 
 def cat() -> Pixels:
     """A cat's face, 451x300 (scikit-image, CC0 by Stefan van der Walt)."""
-    return np.asarray(data.chelsea()[..., :3])
+    return _shipped("chelsea.png")
 
 
 def outline() -> Pixels:
@@ -58,3 +58,9 @@ def save(pixels: npt.NDArray[np.uint8], path: Path, **options: int) -> Path:
     """Write a picture; the suffix says how."""
     Image.fromarray(pixels).save(path, format=None, **options)
     return path
+
+
+def _shipped(name: str) -> Pixels:
+    """A photograph from scikit-image's wheel, read as a file: importing skimage takes seconds."""
+    with Image.open(str(resources.files("skimage").joinpath("data", name))) as image:
+        return np.asarray(image.convert("RGB"))

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from editing import ControlKind, OperationError, PictureLimits, catalogue
+from editing import ControlKind, OperationError, catalogue
+from editing.opening import PictureLimits
 from storage import ApiKey, BlobStore, Job, JobStore, NewJob
 from studio.jobs.operations import build
 from studio.jobs.requests import Request

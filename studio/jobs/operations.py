@@ -17,20 +17,18 @@ from editing import (
     Generate,
     Inpaint,
     Mask,
-    MaskPolarity,
     Operation,
     OperationError,
     Outpaint,
-    OutputFormat,
-    PictureLimits,
     Placement,
     Raster,
     Sampling,
-    check_operation,
-    decode_mask,
-    decode_picture,
-    sniff_media_type,
 )
+from editing.catalogue import check_operation
+from editing.decoding import MaskPolarity, decode_mask, decode_picture
+from editing.encoding import OutputFormat
+from editing.opening import PictureLimits
+from editing.sniffing import sniff_media_type
 from studio.jobs.records import Input
 
 Load = Callable[[str], bytes]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from editing import EditFacts, OutputFormat, Raster, media_type
+from editing import EditFacts, Raster
+from editing.encoding import OutputFormat, media_type
 from policy import Decision, Verdict, combine
 from storage import Job, NewImage, NewRecord, Origin, Outcome
 from studio import __version__

@@ -9,19 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from editing import (
-    BLEND_PIXELS,
-    CANNY_THRESHOLD,
-    CONTROL_SCALE,
-    GUIDANCE,
-    SEED,
-    SIDE,
-    STEPS,
-    ControlKind,
-    ControlMode,
-    MaskPolarity,
-    OutputFormat,
-)
+from editing import ControlKind, ControlMode
+from editing.decoding import MaskPolarity
+from editing.encoding import OutputFormat
+from editing.operations import BLEND_PIXELS, CANNY_THRESHOLD, CONTROL_SCALE, GUIDANCE, SEED, SIDE, STEPS
 from policy import TEXT_LIMIT
 
 _DIGITS = 20

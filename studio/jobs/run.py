@@ -20,16 +20,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from editing import (
-    EditCancelled,
-    EditedImage,
-    EditEngine,
-    EditingError,
-    Operation,
-    PictureLimits,
-    Progress,
-    encode_picture,
-)
+from editing import EditCancelled, EditedImage, EditEngine, EditingError, Operation, Progress
+from editing.encoding import encode_picture
+from editing.opening import PictureLimits
 from policy import Cleared, Decision, Policy, Verdict, clear
 from storage import BlobStore, Finish, Job, JobState, NewImage, Outcome, StorageError
 from studio.jobs import records, subjects
@@ -183,7 +176,7 @@ def _finish(trace: Run, outcome: Outcome, now: datetime) -> Finish:
     """Everything that the last transaction writes."""
     readable: tuple[NewImage, ...] = ()
     if trace.request_verdict is not None and trace.request_verdict.decision is Decision.ALLOW:
-        readable = tuple(each.image for each in trace.inputs if each.readable)
+        readable = tuple(each.image for each in trace.inputs)
     if outcome is Outcome.DONE:
         readable += tuple(each.image for each in trace.outputs)
     error_code, error_detail = trace.error or (None, None)
@@ -197,4 +190,5 @@ def _finish(trace: Run, outcome: Outcome, now: datetime) -> Finish:
         verdict=verdict.to_json() if verdict else None,
         record=records.new_record(trace, outcome, now),
         images=readable,
+        withheld=tuple(each.file_sha256 for each in trace.outputs) if outcome is Outcome.HELD else (),
     )

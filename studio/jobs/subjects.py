@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from editing import EditedImage, Raster, to_srgb
+from editing import EditedImage, Raster
+from editing.colour import srgb_pixels
 from policy import PictureSubject, Subject, TextSubject
 from studio.jobs.operations import Built
 
@@ -25,7 +26,7 @@ def of_picture(name: str, raster: Raster, file_sha256: str | None = None) -> Pic
     """One picture, as a person would see it: sRGB, nothing hidden behind transparency left out."""
     return PictureSubject(
         name=name,
-        pixels=np.ascontiguousarray(to_srgb(raster)),
+        pixels=np.ascontiguousarray(srgb_pixels(raster)),
         pixel_sha256=raster.pixel_sha256,
         file_sha256=file_sha256,
     )

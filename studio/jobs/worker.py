@@ -17,6 +17,7 @@ from typing_extensions import override
 from editing import Progress
 from storage import (
     DatabaseUnavailableError,
+    Finish,
     Job,
     JobState,
     JobStore,
@@ -79,11 +80,14 @@ def work(desk: Desk, stop: threading.Event, *, only: str | None = None) -> int:
         How many jobs ended here.
     """
     ended = 0
+    reported = -desk.leasing.lease_seconds
     while not stop.is_set():
         try:
             if only is not None and desk.jobs.get(only, None).state.final:
                 break
-            _report(desk)
+            if time.monotonic() - reported >= desk.leasing.lease_seconds / 3:
+                reported = time.monotonic()
+                _report(desk)
             lease = desk.jobs.lease(
                 desk.leasing.worker_id, desk.leasing.lease_seconds, desk.leasing.max_attempts, only=only
             )
@@ -128,7 +132,7 @@ def carry_out(lease: Lease, desk: Desk, stop: threading.Event) -> int:
         keeper.halt()
 
 
-def _run(job: Job, desk: Desk, keeper: "_Keeper") -> sequence.Finish:
+def _run(job: Job, desk: Desk, keeper: "_Keeper") -> Finish:
     prompt = desk.read_text(job.prompt_ref) if job.prompt_ref else None
     return sequence.run(
         job, prompt, desk.parts, enter=keeper.enter, on_step=keeper.on_step, cancelled=lambda: keeper.cancel_requested
@@ -158,7 +162,7 @@ class _Keeper(threading.Thread):
         super().__init__(name=f"keeper of {lease.job.id}", daemon=True)
         self._lease = lease
         self._desk = desk
-        self._stop = stop
+        self._told_to_stop = stop
         self._halted = threading.Event()
         self._written = 0.0
         self.cancel_requested = lease.job.cancel_requested
@@ -208,7 +212,7 @@ class _Keeper(threading.Thread):
             self.cancel_requested = True
 
     def _interrupt_if_told(self) -> None:
-        if self._stop.is_set() or self.lost:
+        if self._told_to_stop.is_set() or self.lost:
             raise JobInterrupted
 
 

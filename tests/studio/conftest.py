@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from storage import ApiKey, JobState, Role
+from policy import Policy, load_policy
+from storage import ApiKey, Database, JobState, Role
 from studio import bootstrap
 from studio.app import create_app
 from studio.jobs.worker import Desk, carry_out
@@ -102,20 +104,38 @@ class Studio:
         return [each.state for each in self.store.jobs.list(None, limit=500).items]
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that the migrations built, to be copied: once a session instead of once a test."""
+    home = tmp_path_factory.mktemp("migrated")
+    database = Database(f"sqlite:///{home / 'studio.db'}")
+    database.upgrade()
+    database.close()
+    return home / "studio.db"
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    return load_policy()
+
+
 @pytest.fixture
-def make_studio(tmp_path: Path) -> Iterator[Callable[..., Studio]]:
+def make_studio(tmp_path: Path, migrated: Path, policy: Policy) -> Iterator[Callable[..., Studio]]:
     made: list[Studio] = []
 
     def make(**given: Any) -> Studio:
         settings = Settings(home=given.pop("home", tmp_path / "home"), poll_seconds=0.01, **given)
-        services = bootstrap.build_services(settings)
+        settings.home_path.mkdir(exist_ok=True)
+        if not settings.database_url and not (settings.home_path / "studio.db").exists():
+            shutil.copy(migrated, settings.home_path / "studio.db")
+        services = bootstrap.build_services(settings, policy)
         store = services.store
         store.database.upgrade()
         first = bootstrap.ensure_bootstrap_key(store, settings.bootstrap_key_path)
         assert first is not None
         key, token = first
         engine = PaintEngine()
-        desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict)
+        desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict, policy=policy)
         http = TestClient(
             create_app(services), headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False
         )

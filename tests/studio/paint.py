@@ -6,7 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from editing import EditCancelled, EditedImage, EditFacts, Erase, Generate, Inpaint, Operation, Outpaint, Progress, Raster
+from editing import (
+    EditCancelled,
+    EditedImage,
+    EditFacts,
+    Erase,
+    Generate,
+    Inpaint,
+    Operation,
+    Outpaint,
+    Progress,
+    Raster,
+)
 
 
 @dataclass

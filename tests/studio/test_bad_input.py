@@ -1,0 +1,321 @@
+"""Everything a caller can get wrong: a problem document with a stable code, and nothing left behind."""
+
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.studio.conftest import Studio, box_mask, encoded, noise, png
+
+GOOD = encoded(png(noise()))
+MASK = encoded(png(box_mask()))
+
+
+def bomb() -> bytes:
+    """A PNG that says it has 64k x 64k pixels and holds none."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 65_536, 65_536, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
+    )
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> str:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return encoded(out.getvalue())
+
+
+def animated(kind: str) -> str:
+    frames = [Image.fromarray(noise(seed=number)) for number in range(3)]
+    return saved(frames[0], kind, save_all=True, append_images=frames[1:])
+
+
+@dataclass(frozen=True)
+class Bad:
+    name: str
+    operation: str
+    members: dict[str, Any]
+    code: str
+    field: str | None
+    status: int = 422
+    has_limit: bool = False
+
+
+def inpaint(**members: Any) -> dict[str, Any]:
+    return {"prompt": "a red circle", "image": GOOD, "mask": MASK} | members
+
+
+def outpaint(**members: Any) -> dict[str, Any]:
+    return {"image": GOOD} | members
+
+
+def generate(**members: Any) -> dict[str, Any]:
+    return {"prompt": "a red circle"} | members
+
+
+TABLE = [
+    Bad("not a picture", "inpaint", inpaint(image=encoded(b"hello, this is no picture")), "picture_unreadable", "image"),
+    Bad("truncated", "inpaint", inpaint(image=encoded(png(noise())[:2000])), "picture_truncated", "image"),
+    Bad("empty file", "inpaint", inpaint(image="=="), "base64_invalid", "image"),
+    Bad("not base64", "inpaint", inpaint(image="?!"), "base64_invalid", "image"),
+    Bad("bomb", "inpaint", inpaint(image=encoded(bomb())), "picture_too_large", "image", 413, has_limit=True),
+    Bad("animated gif", "inpaint", inpaint(image=animated("GIF")), "picture_animated", "image"),
+    Bad("animated webp", "inpaint", inpaint(image=animated("WEBP")), "picture_animated", "image"),
+    Bad("animated png", "inpaint", inpaint(image=animated("PNG")), "picture_animated", "image"),
+    Bad("mask of another size", "inpaint", inpaint(mask=encoded(png(box_mask(50, 64)))), "mask_size_mismatch", "mask", has_limit=True),
+    Bad("empty mask", "inpaint", inpaint(mask=encoded(png(box_mask() * 0))), "mask_empty", "mask"),
+    Bad("mask without alpha", "inpaint", inpaint(mask_polarity="transparent"), "mask_no_alpha", "mask"),
+    Bad("unknown polarity", "inpaint", inpaint(mask_polarity="purple"), "request_invalid", "mask_polarity", has_limit=True),
+    Bad("margins of zero", "outpaint", outpaint(top=0, left=0), "margins_zero", "margins", has_limit=True),
+    Bad("no margins", "outpaint", outpaint(), "margins_zero", "margins", has_limit=True),
+    Bad("huge margin", "outpaint", outpaint(left=100_000), "canvas_too_large", "canvas", has_limit=True),
+    Bad("absurd margin", "outpaint", outpaint(left=10**30), "canvas_too_large", "canvas", has_limit=True),
+    Bad("negative margin", "outpaint", outpaint(left=-5), "margin_negative", "left", has_limit=True),
+    Bad("canvas too small", "outpaint", outpaint(width=20, height=20), "canvas_excludes_picture", "canvas", has_limit=True),
+    Bad("margins and canvas", "outpaint", outpaint(left=5, width=200), "canvas_contradictory", "width"),
+    Bad("size zero", "generate", generate(width=0), "size_unsupported", "width", has_limit=True),
+    Bad("size too large", "generate", generate(width=8000, height=8000), "size_unsupported", "width", has_limit=True),
+    Bad("steps 0", "generate", generate(steps=0), "steps_out_of_range", "steps", has_limit=True),
+    Bad("steps 10,000", "generate", generate(steps=10_000), "steps_out_of_range", "steps", has_limit=True),
+    Bad("steps not whole", "generate", generate(steps=2.5), "request_invalid", "steps"),
+    Bad("guidance out of range", "generate", generate(guidance=101), "guidance_out_of_range", "guidance", has_limit=True),
+    Bad("strength 0", "inpaint", inpaint(strength=0), "strength_out_of_range", "strength", has_limit=True),
+    Bad("seed beyond 64 bits", "generate", generate(seed=2**64), "seed_out_of_range", "seed", has_limit=True),
+    Bad("seed of a million digits", "generate", generate(seed="9" * 1_000_000), "seed_out_of_range", "seed", has_limit=True),
+    Bad("negative seed", "generate", generate(seed=-1), "seed_out_of_range", "seed", has_limit=True),
+    Bad("seed of words", "generate", generate(seed="seven"), "request_invalid", "seed"),
+    Bad("unknown field", "generate", generate(stepz=5), "field_unknown", "stepz"),
+    Bad("screening cannot be asked away", "generate", generate(disable_safety_checker=True), "field_unknown", "disable_safety_checker"),
+    Bad("unknown checkpoint", "generate", generate(checkpoint="stable-diffusion"), "checkpoint_unknown", "checkpoint", has_limit=True),
+    Bad("checkpoint that cannot", "generate", generate(checkpoint="flux-mini-fill"), "checkpoint_unsuitable", "checkpoint"),
+    Bad("controls on fill", "inpaint", inpaint(checkpoint="flux-mini-fill", controls=[{"kind": "canny"}]), "control_unsupported", "controls"),
+    Bad("control without picture", "generate", generate(controls=[{"kind": "canny"}]), "control_picture_missing", "controls[0].picture"),
+    Bad("unknown control", "generate", generate(controls=[{"kind": "smell", "image": GOOD}]), "request_invalid", "controls[0].kind", has_limit=True),
+    Bad("prompt of a megabyte", "generate", generate(prompt="x" * 1_000_000), "text_too_long", "prompt", has_limit=True),
+    Bad("prompt one too long", "generate", generate(prompt="x" * 4_001), "text_too_long", "prompt", has_limit=True),
+    Bad("prompt with NUL", "generate", generate(prompt="a\0b"), "text_invalid", "prompt"),
+    Bad("no prompt", "generate", {}, "field_missing", "prompt"),
+    Bad("prompt is a number", "generate", {"prompt": 5}, "request_invalid", "prompt"),
+    Bad("digest nobody has", "inpaint", inpaint(image="ab" * 32), "image_not_found", "image"),
+    Bad("quality 0", "generate", generate(quality=0), "request_invalid", "quality", has_limit=True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", TABLE, ids=lambda bad: bad.name.replace(" ", "-"))
+def test_bad_request_gets_a_problem_and_leaves_nothing(bad: Bad, studio: Studio) -> None:
+    body = json.dumps(bad.members)
+    response = studio.http.post(f"/v1/{bad.operation}", content=body, headers={"Content-Type": "application/json"})
+    document = response.json()
+    assert (response.status_code, document["code"]) == (bad.status, bad.code), document
+    assert response.headers["content-type"] == "application/problem+json"
+    assert document.get("field") == bad.field
+    assert "limit" in document or not bad.has_limit, document
+    assert document["status"] == bad.status
+    assert len(response.content) < 3_000
+    assert studio.counts() == {"jobs": 0, "records": 0, "blobs": 0}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "code", "status"),
+    [
+        (b'{"prompt": "\xff\xfe"}', "application/json", "body_unreadable", 400),
+        (b'{"prompt": ', "application/json", "body_unreadable", 400),
+        (b"[1]", "application/json", "body_unreadable", 400),
+        (b'{"prompt": "", "guidance": Infinity}', "application/json", "body_unreadable", 400),
+        (b'{"prompt": "", "guidance": 1e999}', "application/json", "guidance_out_of_range", 422),
+        (b"[" * 100_000, "application/json", "body_unreadable", 400),
+        (b'{"prompt": "\\ud800"}', "application/json", "text_invalid", 422),
+        (b"prompt", "text/plain", "content_type_unsupported", 415),
+        (b"prompt", "multipart/form-data", "body_unreadable", 400),
+        (b"prompt", "multipart/form-data; boundary=x", "body_unreadable", 400),
+    ],
+)
+def test_unreadable_body_gets_a_problem(studio: Studio, body: bytes, kind: str, code: str, status: int) -> None:
+    response = studio.http.post("/v1/generate", content=body, headers={"Content-Type": kind})
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    assert studio.counts() == {"jobs": 0, "records": 0, "blobs": 0}
+
+
+def test_body_over_the_limit_is_refused_with_and_without_a_declared_length(make_studio: Callable[..., Studio]) -> None:
+    studio = make_studio(max_body_bytes=10_000, max_upload_bytes=10_000)
+    body = json.dumps({"prompt": "x" * 20_000}).encode()
+    declared = studio.http.post("/v1/generate", content=body, headers={"Content-Type": "application/json"})
+    undeclared = studio.http.post("/v1/generate", content=iter([body]), headers={"Content-Type": "application/json"})
+    for response in (declared, undeclared):
+        assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
+        assert response.json()["limit"] == 10_000
+
+
+def test_picture_over_the_byte_limit_is_refused(make_studio: Callable[..., Studio]) -> None:
+    studio = make_studio(max_upload_bytes=1_000)
+    response = studio.http.post("/v1/inpaint", json={"prompt": "", "image": GOOD, "mask": MASK})
+    assert (response.status_code, response.json()["code"], response.json()["limit"]) == (
+        413,
+        "picture_too_large",
+        1_000,
+    )
+
+
+def test_picture_over_the_pixel_limit_is_refused(make_studio: Callable[..., Studio]) -> None:
+    studio = make_studio(max_pixels=3_000)
+    response = studio.http.post("/v1/inpaint", json={"prompt": "", "image": GOOD, "mask": MASK})
+    assert (response.status_code, response.json()["code"]) == (413, "picture_too_large")
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("sixteen-bit-grey", saved(Image.fromarray(np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 20), "PNG")),
+        ("cmyk", saved(Image.fromarray(noise()).convert("CMYK"), "JPEG")),
+        ("palette", saved(Image.fromarray(noise()).convert("P"), "PNG")),
+        ("grey", saved(Image.fromarray(noise()[..., 0]), "PNG")),
+        ("alpha", saved(Image.fromarray(np.dstack([noise(), noise()[..., 0]])), "PNG")),
+        ("exif-rotated", saved(Image.fromarray(noise(64, 48)), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0")),
+    ],
+)  # fmt: skip
+def test_unusual_pictures_are_handled_and_said_how(studio: Studio, name: str, image: str) -> None:
+    view = studio.done("inpaint", prompt="a red circle", image=image, mask=MASK, seed=1)
+    assert view["state"] == "done", view
+    record = studio.http.get(f"/v1/records/{view['record']}").json()["body"]
+    source = next(each for each in record["inputs"] if each["role"] == "image")
+    assert (source["width"], source["height"]) == (64, 48)
+    assert name == "alpha" or source["notes"], record["inputs"]
+
+
+def test_all_white_mask_repaints_everything(studio: Studio) -> None:
+    white = encoded(png(box_mask() * 0 + 255))
+    view = studio.done("inpaint", prompt="a red circle", image=GOOD, mask=white, seed=1)
+    assert view["state"] == "done"
+
+
+def test_alpha_mask_follows_the_openai_rule_unless_told_otherwise(studio: Studio) -> None:
+    plane = np.full((48, 64), 255, np.uint8)
+    plane[:, :32] = 0  # transparent on the left: edit here
+    rgba = np.dstack([np.repeat((255 - plane)[..., None] * 0, 3, axis=2), plane])
+    rgba[:, 32:, :3] = 255  # white on the right
+    given = encoded(png(rgba))
+    halves = {}
+    for polarity in ("auto", "white", "transparent", "black"):
+        view = studio.done("inpaint", prompt="", image=GOOD, mask=given, mask_polarity=polarity, seed=1)
+        out = np.asarray(Image.open(io.BytesIO(studio.http.get(view["outputs"][0]["url"]).content)))
+        changed = (out != noise()).any(axis=2)
+        halves[polarity] = (bool(changed[:, :32].any()), bool(changed[:, 32:].any()))
+    assert halves == {
+        "auto": (True, False),
+        "transparent": (True, False),
+        "white": (False, True),
+        "black": (True, False),
+    }
+
+
+@pytest.mark.parametrize(("width", "height"), [(17, 16), (33, 47), (129, 101)])
+def test_sizes_that_are_no_multiples_of_16_come_back_as_asked(studio: Studio, width: int, height: int) -> None:
+    view = studio.done("generate", prompt="a red circle", width=width, height=height, seed=1)
+    out = Image.open(io.BytesIO(studio.http.get(view["outputs"][0]["url"]).content))
+    assert out.size == (width, height)
+
+
+def test_a_digest_of_somebody_else_is_as_unknown_as_one_that_is_not_there(studio: Studio) -> None:
+    mine = studio.client("editor", owner="mine")
+    digest = studio.http.post("/v1/images", content=png(noise()), headers=mine | {"Content-Type": "image/png"}).json()[
+        "digest"
+    ]
+    theirs = studio.client("editor", owner="theirs")
+    body = {"prompt": "", "image": digest, "mask": MASK}
+    assert studio.http.post("/v1/inpaint", json=body, headers=mine).status_code == 202
+    refused = studio.http.post("/v1/inpaint", json=body, headers=theirs).json()
+    absent = studio.http.post("/v1/inpaint", json=body | {"image": "ab" * 32}, headers=theirs).json()
+    assert (refused["code"], refused["field"]) == (absent["code"], absent["field"]) == ("image_not_found", "image")
+    assert studio.http.get(f"/v1/images/{digest}", headers=theirs).status_code == 404
+
+
+@pytest.mark.parametrize("token", ["studio_wrong", "", "x" * 5_000, "studio_\u00e4"])
+def test_a_wrong_key_gets_401_and_its_body_is_not_read(studio: Studio, token: str) -> None:
+    headers = {"X-Api-Key": token.encode(), "Authorization": ""}
+    response = studio.http.post("/v1/generate", content=b"not even json", headers=headers)
+    assert response.status_code == 401
+    assert response.json()["code"] in {"key_missing", "key_invalid"}
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("role", ["reviewer", "auditor"])
+def test_roles_that_read_may_not_edit(studio: Studio, role: str) -> None:
+    response = studio.http.post("/v1/generate", json={"prompt": ""}, headers=studio.client(role))
+    assert (response.status_code, response.json()["code"]) == (403, "role_forbidden")
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "status"),
+    [
+        ("/v1/jobs/job_0", "not_found", 404),
+        ("/v1/records/rec_0", "not_found", 404),
+        ("/v1/images/xyz", "not_found", 404),
+        ("/v1/nothing", "not_found", 404),
+        ("/v1/jobs?limit=0", "request_invalid", 422),
+        ("/v1/jobs?cursor=!!", "value_invalid", 422),
+        ("/v1/jobs?state=asleep", "request_invalid", 422),
+        ("/v1/records?since=yesterday", "request_invalid", 422),
+        ("/v1/records?since=2026-01-01T00:00:00", "request_invalid", 422),
+        ("/v1/records?decision=block&outcome=done", "request_invalid", 422),
+        ("/v1/inpaint", "method_not_allowed", 405),
+    ],
+)
+def test_bad_reads_get_a_problem(studio: Studio, path: str, code: str, status: int) -> None:
+    response = studio.http.get(path)
+    assert (response.status_code, response.json()["code"]) == (status, code), response.text
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("header", ["wait=soon", "wait=-1", "wait="])
+def test_a_malformed_prefer_header_is_refused(studio: Studio, header: str) -> None:
+    response = studio.http.post("/v1/generate", json={"prompt": ""}, headers={"Prefer": header})
+    assert (response.status_code, response.json()["code"]) == (400, "header_invalid")
+
+
+def test_a_full_queue_says_so(make_studio: Callable[..., Studio]) -> None:
+    studio = make_studio(max_queued=1)
+    studio.ask("generate", prompt="a red circle")
+    response = studio.http.post("/v1/generate", json={"prompt": "a red circle"})
+    assert (response.status_code, response.json()["code"], response.json()["limit"]) == (503, "queue_full", 1)
+    assert response.headers["Retry-After"]
+    assert studio.counts()["jobs"] == 1
+
+
+def test_a_full_disk_refuses_the_request_and_leaves_no_job(studio: Studio) -> None:
+    import errno
+    import os
+    from dataclasses import replace
+
+    from fastapi.testclient import TestClient
+
+    from storage import FileBlobs
+    from studio.app import create_app
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    blobs = FileBlobs(studio.settings.home_path / "blobs", write=full)
+    services = replace(
+        studio.services,
+        intake=replace(studio.services.intake, blobs=blobs),
+        store=replace(studio.store, blobs=blobs),
+    )
+    with TestClient(create_app(services), headers={"Authorization": f"Bearer {studio.token}"}) as http:
+        edit = http.post("/v1/inpaint", json={"prompt": "", "image": GOOD, "mask": MASK})
+        upload = http.post("/v1/images", content=png(noise()), headers={"Content-Type": "image/png"})
+        assert http.get("/health/ready").status_code == 503
+    for response in (edit, upload):
+        assert (response.status_code, response.json()["code"]) == (507, "storage_full")
+    assert studio.counts() == {"jobs": 0, "records": 0, "blobs": 0}
+    assert not list((studio.settings.home_path / "blobs").rglob("*.part"))

@@ -1,0 +1,156 @@
+"""The most important table: whoever says no, what is left of the job, the blobs, the records and the HTTP view."""
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from editing import Raster
+from policy import Finding, Policy, Subject, known_test_picture, load_rules
+from storage import FileBlobs
+from studio import bootstrap
+from studio.jobs.worker import Desk, carry_out
+from tests.studio.conftest import Studio, encoded, png
+from tests.studio.paint import PaintEngine
+
+BLOCKED_PROMPT = load_rules().rules[0].block[0]
+
+
+class RaisingScreener:
+    name, version, time_limit_s = "raising", "1", 1.0
+
+    def handles(self, subject: Subject) -> bool:
+        return True
+
+    def screen(self, subject: Subject) -> Sequence[Finding]:
+        raise ZeroDivisionError
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row: what is wrong, and what must be left."""
+
+    name: str
+    state: str
+    blocked_by: str | None = None
+    error: str | None = None
+    edited: bool = False
+    prompt: str = "a red circle"
+    known_input: bool = False
+    arrange: Callable[[Studio], Desk] = lambda studio: studio.desk
+    records: int = 1
+
+
+def _output_blocked(studio: Studio) -> Desk:
+    studio.engine.then = lambda _: Raster(pixels=known_test_picture())
+    return studio.desk
+
+
+def _with(studio: Studio, **parts: Any) -> Desk:
+    return replace(studio.desk, parts=replace(studio.desk.parts, **parts))
+
+
+def _screener_raises(studio: Studio) -> Desk:
+    return _with(studio, policy=Policy(load_rules(), [RaisingScreener()]))
+
+
+def _rules_empty(studio: Studio) -> Desk:
+    empty = studio.settings.home_path / "no-rules"
+    empty.mkdir()
+    return _with(studio, policy=bootstrap.build_policy(studio.settings.model_copy(update={"rules": empty})))
+
+
+class RaisingEngine(PaintEngine):
+    def run(self, operation: Any, **_: Any) -> Any:
+        raise RuntimeError("out of memory in the middle of it")
+
+
+def _store_raises(studio: Studio) -> Desk:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return _with(studio, blobs=FileBlobs(studio.settings.home_path / "blobs", write=full))
+
+
+def _log_raises(studio: Studio) -> Desk:
+    with studio.store.database.transaction() as session:
+        session.execute(
+            text("CREATE TRIGGER broken BEFORE INSERT ON records BEGIN SELECT RAISE(ABORT, 'no record today'); END")
+        )
+    return studio.desk
+
+
+TABLE = [
+    Case("prompt blocked", "refused", blocked_by="prompt", prompt=BLOCKED_PROMPT),
+    Case("input blocked", "refused", blocked_by="image", known_input=True),
+    Case("output blocked", "refused", blocked_by="output", edited=True, arrange=_output_blocked),
+    Case("screener raises", "refused", blocked_by="prompt", arrange=_screener_raises),
+    Case("rule set empty", "refused", blocked_by="request", arrange=_rules_empty),
+    Case("engine raises", "failed", error="engine_failed", arrange=lambda s: _with(s, engine=RaisingEngine())),
+    Case("store raises", "failed", error="storage_failed", edited=True, arrange=_store_raises),
+    Case("log raises", "publishing", edited=True, arrange=_log_raises, records=0),
+]
+
+
+@pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name.replace(" ", "-"))
+def test_refusal_table(case: Case, make_studio: Callable[..., Studio], picture: str, mask: str) -> None:
+    studio = make_studio(max_attempts=2)
+    known = known_test_picture()
+    image = encoded(png(known)) if case.known_input else picture
+    white = png(known[..., 0] * 0 + 255) if case.known_input else None
+    members = {"image": image, "mask": encoded(white) if white else mask, "prompt": case.prompt, "seed": 1}
+    job = studio.ask("inpaint", **members)
+    inputs = studio.blob_digests()
+    desk = case.arrange(studio)
+    studio.work_off(desk)
+    view = studio.read(job)
+
+    # the job
+    assert view["state"] == case.state
+    # the blobs: nothing of ours but what had passed every screening before the fault
+    stored = studio.blob_digests() - inputs
+    assert len(stored) == (1 if case.name == "log raises" else 0)
+    # the record
+    records = studio.store.records.list(None).items
+    assert [each.outcome.value for each in records] == ([case.state] if case.records else [])
+    assert all(each.job_id == job["id"] for each in records)
+    # the HTTP view: no output, public reasons without the text
+    assert view["outputs"] == []
+    for digest in stored:
+        assert studio.http.get(f"/v1/images/{digest}").status_code == 404
+    subjects = {each["subject"] for each in (view["verdict"] or {"reasons": []})["reasons"]}
+    assert (case.blocked_by in subjects) if case.blocked_by else not subjects
+    assert (view["error"] or {}).get("code") == case.error
+    assert case.prompt not in str(records)
+    assert (studio.engine.runs > 0) == case.edited
+
+
+def test_a_job_whose_record_could_not_be_written_ends_once_it_can(studio: Studio, picture: str, mask: str) -> None:
+    job = studio.ask("inpaint", image=picture, mask=mask, prompt="a red circle", seed=1)
+    _log_raises(studio)
+    lease = studio.desk.jobs.lease("test worker", 15, 3)
+    assert lease is not None
+    carry_out(lease, studio.desk, threading.Event())
+    assert studio.read(job)["state"] == "queued"
+    with studio.store.database.transaction() as session:
+        session.execute(text("DROP TRIGGER broken"))
+    studio.work_off()
+    view = studio.read(job)
+    assert view["state"] == "done"
+    assert len(view["outputs"]) == 1
+    assert view["attempts"] == 2
+    assert studio.counts()["records"] == 1
+
+
+def test_a_clean_request_passes_the_same_way(studio: Studio, picture: str, mask: str) -> None:
+    view = studio.done("inpaint", image=picture, mask=mask, prompt="a red circle", seed=1)
+    assert view["state"] == "done"
+    assert view["verdict"]["decision"] == "allow"
+    record = studio.http.get(f"/v1/records/{view['record']}").json()
+    screened = {each["subject"] for each in record["body"]["policy"]["findings"]}
+    assert screened == {"prompt", "image", "mask", "output"}
