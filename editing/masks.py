@@ -48,20 +48,20 @@ def check_mask(mask: Mask, *, size: tuple[int, int], field: str = "mask") -> Non
 
 
 def grow(mask: Mask, pixels: int) -> Mask:
-    """Widen a mask in every direction by a round brush; values stay those of the strongest pixel in reach.
+    """Widen a mask in every direction, by distance: the cost does not depend on how far.
 
     Args:
         mask: float32 (h, w), 1 repaint .. 0 keep.
-        pixels: Radius of the brush, 0 or more.
+        pixels: Distance, 0 or more.
 
     Returns:
-        float32 (h, w), nowhere below `mask`.
+        float32 (h, w): 1 within that distance of any value above 0, else 0.
     """
-    if pixels <= 0:
-        return mask.copy()
-    side = 2 * pixels + 1
-    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return np.asarray(np.maximum(cv2.dilate(mask, brush), mask), dtype=np.float32)
+    outside = (mask <= 0.0).astype(np.uint8)
+    if pixels <= 0 or bool(outside.all()) or not bool(outside.any()):
+        return (mask > 0.0).astype(np.float32)
+    distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return (distance <= np.float32(pixels)).astype(np.float32)
 
 
 def depth(mask: Mask) -> float:

@@ -105,21 +105,27 @@ class PipelineRunner:
         """
         if cancelled():
             raise EditCancelled
-        pipeline = _build(route, loaded, run.steering)
-        pipeline.set_progress_bar_config(disable=True)
-        self._enter(pipeline)
+        watcher = _Watcher(on_step, cancelled)
         try:
-            result = pipeline(**_inputs(route, loaded, run), callback_on_step_end=_callback(on_step, cancelled))
+            result = self._call(_build(route, loaded, run.steering), _inputs(route, loaded, run), watcher)
         except _RUN_ERRORS as error:
+            if error is watcher.raised:
+                raise
             raise EngineError(
                 f"{loaded.checkpoint.name} failed while it ran: {error}",
                 code="engine_failed",
                 field="checkpoint",
                 value=loaded.checkpoint.name,
             ) from error
+        return _to_pixels(result.images[0], loaded)
+
+    def _call(self, pipeline: Any, inputs: dict[str, Any], watcher: "_Watcher") -> Any:
+        pipeline.set_progress_bar_config(disable=True)
+        try:
+            self._enter(pipeline)
+            return pipeline(**inputs, callback_on_step_end=watcher)
         finally:
             self._leave(pipeline)
-        return _to_pixels(result.images[0], loaded)
 
     def _enter(self, pipeline: Any) -> None:
         if self._memory is MemoryProfile.MODEL_OFFLOAD:
@@ -194,14 +200,24 @@ def _control_inputs(steering: Steering) -> dict[str, Any]:
     }
 
 
-def _callback(on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Callable[..., dict[str, Any]]:
-    def after_step(pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        on_step(Progress(step=step + 1, steps=int(pipeline.num_timesteps)))
-        if cancelled():
+class _Watcher:
+    """Passes progress on and stops the run on request; remembers an error of its callers, which is not the model's."""
+
+    def __init__(self, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> None:
+        self._on_step = on_step
+        self._cancelled = cancelled
+        self.raised: BaseException | None = None
+
+    def __call__(self, pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        try:
+            self._on_step(Progress(step=step + 1, steps=int(pipeline.num_timesteps)))
+            stop = self._cancelled()
+        except BaseException as error:
+            self.raised = error
+            raise
+        if stop:
             raise EditCancelled
         return tensors
-
-    return after_step
 
 
 def whole_cells(mask: Mask) -> Mask:

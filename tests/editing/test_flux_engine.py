@@ -198,7 +198,7 @@ def test_a_run_does_not_depend_on_what_ran_before(engine: EditEngine) -> None:
 
 
 def test_a_step_callback_that_raises_gets_its_error_back_and_the_next_run_is_clean(engine: EditEngine) -> None:
-    class LostWorkerError(Exception):
+    class LostWorkerError(RuntimeError):
         pass
 
     def fail(_progress: Progress) -> None:
