@@ -4,9 +4,8 @@ Scenes and seeds are fixed and never occurred in training (training draws from o
 shapes take turns; some sizes are not square.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -188,7 +187,7 @@ def _outpainted(engine: EditEngine, index: int) -> Judged:
         scene = _scene(index, (128, 128), salt=4)
         old, prompt = scene.pixels, background_phrase(scene.background)
     margins = [
-        int(margin) if on else 0 for margin, on in zip(rng.integers(16, 48, 4), rng.random(4) < 0.5, strict=True)
+        int(margin) if on else 0 for margin, on in zip(rng.integers(16, 48, 4), rng.integers(2, size=4), strict=True)
     ]
     margins[index % 4] = margins[index % 4] or 32
     top, right, bottom, left = margins

@@ -121,6 +121,42 @@ def erase(
     _run("erase", members, {"image": picture, "mask": mask}, out, url, key)
 
 
+@app.command()
+def check(
+    before: Annotated[Path, typer.Argument(help="The picture before the edit.", exists=True, dir_okay=False)],
+    after: Annotated[Path, typer.Argument(help="The picture after it.", exists=True, dir_okay=False)],
+    mask: MaskFile,
+    mask_polarity: Polarity = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Count the values that differ outside the mask; exits 1 if there are any."""
+    from rich.table import Table
+
+    from editing.decoding import MaskPolarity, decode_mask, decode_picture
+    from editing.opening import PictureLimits
+    from studio.cli.output import emit
+
+    old, new = (decode_picture(each.read_bytes(), PictureLimits()) for each in (before, after))
+    if old.size != new.size:
+        raise typer.BadParameter(f"the pictures differ in size: {old.size} and {new.size}")
+    polarity = MaskPolarity(mask_polarity or MaskPolarity.AUTO)
+    painted = decode_mask(mask.read_bytes(), size=old.size, limits=PictureLimits(), polarity=polarity)
+    differs = old.pixels != new.pixels
+    facts = {
+        "width": old.width,
+        "height": old.height,
+        "pixels_outside": int((painted == 0).sum()),
+        "values_differing_outside": int(differs[painted == 0].sum()),
+        "values_differing_inside": int(differs[painted > 0].sum()),
+    }
+    table = Table("measure", "value")
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), str(value))
+    emit(table, facts, as_json=as_json)
+    raise typer.Exit(1 if facts["values_differing_outside"] else 0)
+
+
 def _sampling(seed: str | None, steps: int | None, guidance: float | None, checkpoint: str | None) -> dict[str, Any]:
     return {"seed": seed, "steps": steps, "guidance": guidance, "checkpoint": checkpoint}
 
