@@ -1,0 +1,182 @@
+"""The five stages in order, each from what the earlier ones left in the work folder."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, FluxControlNetModel, FluxTransformer2DModel
+from rich.progress import Progress
+from torch import nn
+
+from editing.mini.photographs import photographs
+from editing.mini.training.examples import Examples, Sample, unpack
+from editing.mini.training.export import export
+from editing.mini.training.pace import Pace
+from editing.mini.training.tasks import base_sampler, canny_sampler, fill_sampler
+from editing.mini.training.team import Team
+from editing.mini.training.text import TextEncoders, train_text
+from editing.mini.training.transformer import (
+    GUIDANCE,
+    Flow,
+    Phase,
+    denoise,
+    new_controlnet,
+    new_transformer,
+    train_flow,
+    widen,
+)
+from editing.mini.training.vae import example, save_reconstructions, to_pictures, train_vae
+
+MINUTES = {"vae": 13.0, "text": 2.0, "base": 45.0, "fill": 25.0, "canny": 16.0}
+_OBLONG = ((144, 112), (112, 144), (160, 96), (96, 160))  # width, height
+_RATE = {"base": 3e-3, "fill": 2e-3, "canny": 2e-3}
+_SAMPLERS = {"base": base_sampler, "fill": fill_sampler, "canny": canny_sampler}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Where and with whom a stage runs.
+
+    Attributes:
+        work: Folder of states and results.
+        team: The processes that train together.
+        progress: Where bars are drawn.
+        minutes: Time of each stage.
+    """
+
+    work: Path
+    team: Team
+    progress: Progress
+    minutes: dict[str, float]
+
+    def pace(self, stage: str) -> Pace:
+        """Return the pace of a stage."""
+        return Pace(stage, 60 * self.minutes[stage], self.work, self.progress, team=self.team)
+
+
+def run_vae(shop: Workshop) -> None:
+    """Stage 1."""
+    pictures = photographs()
+    vae = train_vae(shop.pace("vae"), pictures, seed=1 + 1000 * shop.team.rank)
+    if shop.team.leads:
+        vae.save_pretrained(shop.work / "vae")
+        rng = np.random.default_rng(5)
+        save_reconstructions(vae, [example(rng, pictures) for _ in range(12)], shop.work / "vae.png")
+
+
+def run_text(shop: Workshop) -> None:
+    """Stage 2; the leader alone, since the encoders are small."""
+    if shop.team.leads:
+        pace = Pace("text", 60 * shop.minutes["text"], shop.work, shop.progress)
+        train_text(pace, seed=2).save(shop.work)
+    shop.team.wait()
+
+
+def run_base(shop: Workshop) -> None:
+    """Stage 3."""
+    flow = Flow(new_transformer(), GUIDANCE["base"])
+    source = _sources("base", shop, seed=3)
+    square = source(128, 128)
+    phases = (
+        Phase(until=0.22, sources=[source(64, 64)], batch=48, first=5000),
+        Phase(until=0.85, sources=[square], batch=16, first=2500),
+        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=640),
+    )
+    _train("base", shop, flow, phases)
+
+
+def run_fill(shop: Workshop) -> None:
+    """Stage 4."""
+    flow = Flow(widen(_base(shop)), GUIDANCE["fill"])
+    source = _sources("fill", shop, seed=4)
+    square = source(128, 128)
+    phases = (
+        Phase(until=0.8, sources=[square], batch=16, first=2500),
+        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=500),
+    )
+    _train("fill", shop, flow, phases)
+
+
+def run_canny(shop: Workshop) -> None:
+    """Stage 5."""
+    base = _base(shop)
+    flow = Flow(base, GUIDANCE["canny"], new_controlnet(base))
+    source = _sources("canny", shop, seed=5)
+    square = source(128, 128)
+    phases = (
+        Phase(until=0.85, sources=[square], batch=16, first=2500),
+        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=500),
+    )
+    _train("canny", shop, flow, phases)
+
+
+def run_export(shop: Workshop) -> None:
+    """Write the packaged weights."""
+    if shop.team.leads:
+        written = export(shop.work, Path(__file__).parents[1] / "weights")
+        shop.progress.console.print(f"wrote {', '.join(written)}")
+
+
+STAGES: dict[str, Callable[[Workshop], None]] = {
+    "vae": run_vae,
+    "text": run_text,
+    "base": run_base,
+    "fill": run_fill,
+    "canny": run_canny,
+    "export": run_export,
+}
+
+
+def _base(shop: Workshop) -> FluxTransformer2DModel:
+    return FluxTransformer2DModel.from_pretrained(shop.work / "base", local_files_only=True)
+
+
+def _sources(stage: str, shop: Workshop, *, seed: int) -> Callable[[int, int], Examples]:
+    """Return a maker of examples by width and height; each member of the team draws its own."""
+    vae = AutoencoderKL.from_pretrained(shop.work / "vae", local_files_only=True).eval()
+    encoders = TextEncoders.load(shop.work)
+    pictures = photographs()
+    torch.manual_seed(seed * 1000 + shop.team.rank + 7 * shop.pace(stage).resumed_at)
+    rng = np.random.default_rng([seed, shop.team.rank, shop.pace(stage).resumed_at])
+
+    def source(width: int, height: int) -> Examples:
+        return Examples(vae, encoders, _SAMPLERS[stage](rng, width, height, pictures))
+
+    return source
+
+
+def _train(stage: str, shop: Workshop, flow: Flow, phases: Sequence[Phase]) -> None:
+    """Train a flow and write its averaged weights and a sheet of what it draws."""
+    vae = AutoencoderKL.from_pretrained(shop.work / "vae", local_files_only=True).eval()
+    shown = Examples(vae, TextEncoders.load(shop.work), _shown(stage))
+
+    def look(averaged: nn.Module) -> None:
+        if shown.count == 0:
+            shown.grow(16)
+        _draw_sheet(averaged, vae, shown, shop.work / f"{stage}.png")
+        _part(averaged).save_pretrained(shop.work / stage)
+
+    train_flow(shop.pace(stage), shop.team, flow, phases, rate=_RATE[stage], look=look)
+    shop.team.wait()
+
+
+def _part(flow: nn.Module) -> "FluxTransformer2DModel | FluxControlNetModel":
+    return flow.transformer if flow.controlnet is None else flow.controlnet
+
+
+def _shown(stage: str) -> Callable[[], Sample]:
+    return _SAMPLERS[stage](np.random.default_rng(99), 128, 128, photographs())
+
+
+def _draw_sheet(flow: nn.Module, vae: AutoencoderKL, shown: Examples, path: Path) -> None:
+    """Write a sheet: what was given, what is drawn, what it could have looked like."""
+    batch = shown.batch_in_order(16)
+    drawn = denoise(flow, batch, torch.Generator().manual_seed(0))
+    rows = [drawn, batch.target] if batch.given is None else [batch.given[..., :64], drawn, batch.target]
+    with torch.no_grad():
+        pictures: list[list[np.ndarray]] = [to_pictures(vae.decode(unpack(row, batch.size)).sample) for row in rows]
+    sheet = np.concatenate([np.concatenate(row, 1) for row in pictures])
+    cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
