@@ -113,7 +113,9 @@ class FileBlobs:
 
     def exists(self, digest: str) -> bool:
         """See `BlobStore.exists`."""
-        return self._path(digest).is_file()
+        path = self._path(digest)
+        with _named_failures():
+            return path.is_file()
 
     def delete(self, digest: str) -> None:
         """See `BlobStore.delete`."""

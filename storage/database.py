@@ -23,17 +23,24 @@ from storage.errors import InvalidValueError, SchemaOutdatedError
 from storage.failures import named_failures
 
 LOCK_WAIT_S = 30.0
-"""How long a SQLite transaction waits for the write lock before the database counts as unavailable."""
+"""Long enough for everybody who queues up for the write lock of a busy SQLite file."""
 
 
 class Database:
     """A SQLite file (`sqlite:///path`) or a PostgreSQL database (`postgresql+psycopg://...`); safe to share by threads.
 
     Connecting is lazy: a database that is away shows up as DatabaseUnavailableError at the first transaction.
+
+    Args:
+        url: Where the database is.
+        lock_wait_s: How long a SQLite transaction waits for the write lock before the database counts as unavailable.
+
+    Raises:
+        InvalidValueError: The URL is not one of these two.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+    def __init__(self, url: str, lock_wait_s: float = LOCK_WAIT_S) -> None:
+        self._engine = _engine(url, lock_wait_s)
         self._reading = self._engine.execution_options(**_reading_options(self._engine))
         self._thread = threading.local()
 
@@ -58,13 +65,14 @@ class Database:
         self._thread.writing = True
         try:
             with named_failures(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+                session.connection()  # begins now, so that the write lock is held before the caller decides anything
                 yield session
         finally:
             self._thread.writing = False
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """One consistent view of everything committed so far; it never waits for a writer. Raises as `transaction`."""
+        """One consistent view, from the first query on; it never waits for a writer. Raises as `transaction` does."""
         with named_failures(), Session(self._reading, expire_on_commit=False) as session, session.begin():
             yield session
 
@@ -131,22 +139,22 @@ class Database:
             yield connection
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, lock_wait_s: float) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
         raise InvalidValueError("a database URL looks like sqlite:///file or postgresql+psycopg://host/name") from error
     if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
-        return _sqlite_engine(parsed)
+        return _sqlite_engine(parsed, lock_wait_s)
     if parsed.drivername == "postgresql+psycopg":
         return create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=15)
     raise InvalidValueError(f"a database is sqlite:// or postgresql+psycopg://, got {parsed.drivername}://")
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, lock_wait_s: float) -> Engine:
     if not url.database or url.database == ":memory:":
         raise InvalidValueError("SQLite needs a file: every connection would see its own database in memory")
-    engine = create_engine(url, connect_args={"timeout": LOCK_WAIT_S}, pool_size=5, max_overflow=40)
+    engine = create_engine(url, connect_args={"timeout": lock_wait_s}, pool_size=5, max_overflow=40)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -174,6 +174,19 @@ except StorageFullError:
     assert files(folder) == [f"sha256/{sha256_hex(b'small')[:2]}/{sha256_hex(b'small')}"]
 
 
+def test_a_blob_that_cannot_take_its_place_leaves_nothing(folder: Path) -> None:
+    place = folder / "sha256" / sha256_hex(b"x")[:2]
+
+    def block_the_way(descriptor: int, data: memoryview) -> int:
+        place.parent.mkdir()
+        place.write_bytes(b"a file where a folder should be")
+        return os.write(descriptor, data)
+
+    with pytest.raises(BlobsUnavailableError):
+        FileBlobs(folder, write=block_the_way).put(b"x")
+    assert files(folder) == [str(place.relative_to(folder))]
+
+
 def test_short_writes_are_continued(folder: Path) -> None:
     blobs = FileBlobs(folder, write=lambda descriptor, data: os.write(descriptor, data[:7]))
     assert blobs.get(blobs.put(bytes(range(100)))) == bytes(range(100))

@@ -190,6 +190,32 @@ def test_a_postgresql_that_is_away_is_an_unavailable_database(tmp_path: Path) ->
         Database(f"postgresql+psycopg://postgres:@/studio?host={tmp_path}").current()
 
 
+def test_a_sqlite_file_that_stays_locked_is_unavailable(tmp_path: Path) -> None:
+    holder = Database(f"sqlite:///{tmp_path / 'one.db'}")
+    holder.upgrade()
+    hurried = Database(f"sqlite:///{tmp_path / 'one.db'}", lock_wait_s=0)
+    with holder.transaction(), pytest.raises(DatabaseUnavailableError, match="locked"), hurried.transaction():
+        pass
+    with hurried.transaction() as session:
+        session.add(worker("afterwards"))
+    assert names(holder) == ["afterwards"]
+    hurried.close()
+    holder.close()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_full_disk_under_postgresql_is_named(database: Database) -> None:
+    full = "DO $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$"
+    with pytest.raises(StorageFullError, match="no space left"), database.transaction() as session:
+        session.execute(text(full))
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_text_that_postgresql_cannot_hold_is_a_bad_value(database: Database) -> None:
+    with pytest.raises(InvalidValueError, match="NUL"), database.transaction() as session:
+        session.add(worker("nul \x00"))
+
+
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_a_lost_postgresql_connection_is_named_and_the_next_one_works(database: Database, url: str) -> None:
     other = Database(url)
