@@ -6,12 +6,14 @@ same endpoint takes JSON and multipart, and every error becomes a problem docume
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 
 from studio.problems import Problem
@@ -131,20 +133,33 @@ def _dotted(location: tuple[str | int, ...]) -> str:
 
 
 async def _form(request: Request, max_part_bytes: int) -> dict[str, Any]:
-    try:
-        form = await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=max_part_bytes)
-    except (MultiPartException, UnicodeDecodeError) as error:
-        raise Problem("body_unreadable", f"The form cannot be read: {getattr(error, 'message', error)}") from error
-    except Exception as error:  # starlette turns its parser's errors into its own HTTP exception
-        if type(error).__name__ != "HTTPException":
-            raise
-        raise Problem("body_unreadable", f"The form cannot be read: {getattr(error, 'detail', error)}") from error
     members: dict[str, Any] = {}
-    for name, value in form.multi_items():
-        if name in members:
-            raise Problem("request_invalid", f"{name} is given twice.", name)
-        members[name] = await _part(name, value)
+    async with open_form(request, max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_bytes=max_part_bytes) as form:
+        for name, value in form.multi_items():
+            if name in members:
+                raise Problem("request_invalid", f"{name} is given twice.", name)
+            members[name] = await _part(name, value)
     return members
+
+
+@asynccontextmanager
+async def open_form(
+    request: Request, *, max_files: int, max_fields: int, max_part_bytes: int
+) -> AsyncIterator[FormData]:
+    """Parse a form, and close its files afterwards.
+
+    Raises:
+        Problem: `body_unreadable`.
+    """
+    try:
+        form = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_bytes)
+    except (MultiPartException, UnicodeDecodeError, HTTPException) as error:
+        said = getattr(error, "message", None) or getattr(error, "detail", None) or error
+        raise Problem("body_unreadable", f"The form cannot be read: {said}") from error
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 async def _part(name: str, value: UploadFile | str) -> Any:

@@ -12,6 +12,7 @@ from editing.decoding import decode_picture
 from editing.sniffing import sniff_media_type
 from policy import Decision
 from storage import ApiKey, NotFoundError
+from studio.api.bodies import open_form
 from studio.api.security import Caller, Creator, scope, services_of
 from studio.api.views import ImageView, image_view, verdict_view
 from studio.bootstrap import Services
@@ -69,11 +70,11 @@ async def _file_of(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "multipart/form-data":
         return await request.body()
-    form = await request.form(max_files=1, max_fields=1)
-    file = form.get("image") or form.get("file")
-    if not isinstance(file, UploadFile):
-        raise Problem("field_missing", "Give the picture as a file part called image.", "image")
-    return await file.read()
+    async with open_form(request, max_files=1, max_fields=1, max_part_bytes=1_000) as form:
+        file = form.get("image") or form.get("file")
+        if not isinstance(file, UploadFile):
+            raise Problem("field_missing", "Give the picture as a file part called image.", "image")
+        return await file.read()
 
 
 def _describe(data: bytes, raster: Raster, parent: Callable[[str, str], str | None], owner: str) -> Input:
