@@ -115,6 +115,6 @@ def test_the_queue_behaves_like_its_model(sqlite_template: Path) -> None:
     Queue.template = sqlite_template
     machine = Queue.TestCase
     machine.settings = settings(
-        max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     machine().runTest()

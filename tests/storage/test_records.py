@@ -1,6 +1,8 @@
 import json
+import sqlite3
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
@@ -144,6 +146,22 @@ def test_the_database_refuses_to_change_a_record(stores: Stores, name: str) -> N
 
 def test_the_database_refuses_the_roundabout_ways_too(stores: Stores, backend: str) -> None:
     refuse(stores, ON_ONE[backend])
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("statement", ON_ONE["sqlite"].values(), ids=ON_ONE["sqlite"])
+def test_another_program_with_sqlite_s_own_settings_is_refused_too(
+    stores: Stores, tmp_path: Path, statement: str
+) -> None:
+    job = stores.enqueue()
+    parent = stores.finish(job, stores.lease().token)
+    stores.append(parents=(parent.id,))
+    before = rows(stores)
+    other = sqlite3.connect(tmp_path / "studio.db")
+    with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+        other.execute(statement)
+    other.close()
+    assert rows(stores) == before
 
 
 def test_a_record_changed_behind_the_guards_is_named(stores: Stores) -> None:
