@@ -128,6 +128,7 @@ def build_services(settings: Settings, policy: Policy | None = None) -> Services
         jobs=store.jobs,
         blobs=store.blobs,
         owned=store.owned,
+        licensed=lambda name: store.licences.accepted(name) is not None,
         limits=limits,
         prefer=settings.checkpoints,
         max_queued=settings.max_queued,

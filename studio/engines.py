@@ -2,7 +2,8 @@
 
 import os
 
-from editing.flux import FluxEngine, FluxSettings, MemoryProfile
+from editing.flux.engine import FluxEngine
+from editing.flux.settings import FluxSettings, MemoryProfile, WeightsDtype
 from studio.bootstrap import Store
 from studio.settings import Settings
 
@@ -14,8 +15,8 @@ def build_engine(settings: Settings, store: Store) -> FluxEngine:
             weights=settings.weights,
             revisions=settings.revisions,
             memory=MemoryProfile(settings.memory),
-            dtype=settings.dtype,
-            device=settings.device,
+            dtype=None if settings.dtype == "auto" else WeightsDtype(settings.dtype),
+            device=None if settings.device == "auto" else settings.device,
             threads=settings.threads or cores(),
         ),
         accepted=lambda checkpoint: store.licences.accepted(checkpoint) is not None,

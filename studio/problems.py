@@ -42,6 +42,7 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     # who is asking
     "key_missing": (401, "No API key was given"),
     "key_invalid": (401, "The API key is not valid"),
+    "licence_not_accepted": (403, "The checkpoint's licence has not been accepted"),
     "role_forbidden": (403, "The key's role does not allow this"),
     # what is asked for
     "not_found": (404, "There is no such thing, or it is not yours"),
@@ -63,7 +64,7 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "internal": (500, "Something went wrong on our side"),
 }
 
-_EDITING_STATUS: Final = {"picture_too_large": 413, "licence_not_accepted": 403}
+_EDITING_STATUS: Final = {"picture_too_large": 413}
 """Codes of `editing` that are not plain 422."""
 
 

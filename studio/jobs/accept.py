@@ -34,6 +34,7 @@ class Intake:
 
     Attributes:
         owned: (digest, owner) -> whether that owner may use this image.
+        licensed: Whether somebody accepted the licence of this checkpoint.
         prefer: Checkpoints for requests that name none, in order.
         max_queued: Most jobs waiting.
     """
@@ -41,6 +42,7 @@ class Intake:
     jobs: JobStore
     blobs: BlobStore
     owned: Callable[[str, str], bool]
+    licensed: Callable[[str], bool]
     limits: PictureLimits
     prefer: Sequence[str]
     max_queued: int
@@ -68,7 +70,9 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
     _fill_in_defaults(request.operation, parameters, intake.prefer)
     # 2 the operation itself: this finds whatever `editing` would refuse
     build(request.operation, parameters, prompt, files.load, intake.limits)
-    # 3 is there room?
+    # 3 may its checkpoints load, and is there room?
+    for name in _checkpoints(parameters):
+        _require_licence(name, intake.licensed)
     waiting = intake.jobs.waiting()
     if waiting >= intake.max_queued:
         raise Problem(
@@ -91,6 +95,23 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
             inputs=tuple(files.used),
         )
     )
+
+
+def _checkpoints(parameters: Mapping[str, Any]) -> list[str]:
+    return [parameters["checkpoint"], *(each["checkpoint"] for each in parameters.get("controls", ()))]
+
+
+def _require_licence(name: str, licensed: Callable[[str], bool]) -> None:
+    """The engine asks again before it loads; asking here saves the caller a job that can only fail."""
+    checkpoint = catalogue.find(name)
+    if checkpoint.needs_acceptance and not licensed(name):
+        raise Problem(
+            "licence_not_accepted",
+            f"{name} is under the {checkpoint.licence}; an operator must run studio models accept {name} first.",
+            "checkpoint",
+            name,
+            checkpoint.licence,
+        )
 
 
 def picture_bytes(text: str, field: str, limits: PictureLimits) -> bytes:

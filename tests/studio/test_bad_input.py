@@ -98,6 +98,7 @@ TABLE = [
     Bad("unknown field", "generate", generate(stepz=5), "field_unknown", "stepz"),
     Bad("screening cannot be asked away", "generate", generate(disable_safety_checker=True), "field_unknown", "disable_safety_checker"),
     Bad("unknown checkpoint", "generate", generate(checkpoint="stable-diffusion"), "checkpoint_unknown", "checkpoint", has_limit=True),
+    Bad("licence not accepted", "generate", generate(checkpoint="FLUX.1-dev"), "licence_not_accepted", "checkpoint", 403, has_limit=True),
     Bad("checkpoint that cannot", "generate", generate(checkpoint="flux-mini-fill"), "checkpoint_unsuitable", "checkpoint"),
     Bad("controls on fill", "inpaint", inpaint(checkpoint="flux-mini-fill", controls=[{"kind": "canny"}]), "control_unsupported", "controls"),
     Bad("control without picture", "generate", generate(controls=[{"kind": "canny"}]), "control_picture_missing", "controls[0].picture"),
