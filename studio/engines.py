@@ -11,15 +11,24 @@ from studio.settings import Settings
 def build_engine(settings: Settings, store: Store) -> FluxEngine:
     """The FLUX engine, as the settings say; weights load when first used."""
     return FluxEngine(
-        FluxSettings(
-            weights=settings.weights,
-            revisions=settings.revisions,
-            memory=MemoryProfile(settings.memory),
-            dtype=None if settings.dtype == "auto" else WeightsDtype(settings.dtype),
-            device=None if settings.device == "auto" else settings.device,
-            threads=settings.threads or cores(),
-        ),
-        accepted=lambda checkpoint: store.licences.accepted(checkpoint) is not None,
+        flux_settings(settings), accepted=lambda checkpoint: store.licences.accepted(checkpoint) is not None
+    )
+
+
+def build_engine_without_store(settings: Settings) -> FluxEngine:
+    """An engine for benchmarks: it knows of no acceptance, so it runs freely licensed checkpoints alone."""
+    return FluxEngine(flux_settings(settings), accepted=lambda _: False)
+
+
+def flux_settings(settings: Settings) -> FluxSettings:
+    """The engine's part of the settings."""
+    return FluxSettings(
+        weights=settings.weights,
+        revisions=settings.revisions,
+        memory=MemoryProfile(settings.memory),
+        dtype=None if settings.dtype == "auto" else WeightsDtype(settings.dtype),
+        device=None if settings.device == "auto" else settings.device,
+        threads=settings.threads or cores(),
     )
 
 

@@ -1,11 +1,17 @@
 """studio bench: measurements, with a table for people and one JSON object for programs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from studio.settings import load_settings
+
+if TYPE_CHECKING:
+    from studio.bench.mini import MiniScores
 
 app = typer.Typer(no_args_is_help=True, help="Measure quality and speed.")
 
@@ -17,12 +23,38 @@ def bench() -> None:
 
 @app.command("mini")
 def mini(
-    count: Annotated[int, typer.Option(min=4, help="Prompts per operation.")] = 48,
-    sheet: Annotated[Path | None, typer.Option(help="Write the pictures that were judged, with their marks.")] = None,
+    count: Annotated[int, typer.Option(min=2, help="Prompts per operation.")] = 48,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write the pictures that were judged, marked right or wrong.")
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure flux-mini with an independent judge: OpenCV colour and contour checks, no learned part."""
-    from studio.bench.mini import measure
+    from studio.bench.mini import run
+    from studio.bench.sheet import draw_judged
+    from studio.cli.output import emit
+    from studio.engines import build_engine_without_store
 
-    measure(load_settings(), count=count, sheet=sheet, as_json=as_json)
+    engine = build_engine_without_store(load_settings())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("pictures", total=None)
+        scores = run(
+            engine, count=count, on_progress=lambda done, everything: bar.update(task, completed=done, total=everything)
+        )
+    if sheet is not None:
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        draw_judged(scores.judged).save(sheet)
+    emit(_table(scores), scores.to_json(), as_json=as_json)
+
+
+def _table(scores: "MiniScores") -> Table:
+    table = Table("measure", "flux-mini", "target", title="flux-mini, judged by colour and contour checks")
+    for name, share in scores.right.items():
+        table.add_row(f"{name}: prompts right" if name != "erase" else "erase: clean", f"{share:.0%}", ">= 80 %")
+    table.add_row("outpaint: colour error at the border", f"{scores.outpaint_border_de:.2f} dE", "<= 6 dE")
+    gain = scores.edge_f1_with - scores.edge_f1_without
+    table.add_row("edge F1 with the ControlNet", f"{scores.edge_f1_with:.2f}", ">= 0.60")
+    table.add_row("edge F1 gained by it", f"{gain:+.2f}", ">= +0.25")
+    return table
