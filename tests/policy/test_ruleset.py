@@ -121,8 +121,8 @@ def test_an_exception_excuses_its_own_phrase_and_nothing_else():
 
 
 def test_an_exception_cannot_join_what_it_separates():
-    rule = only_rule(any=["forbidden"], unless=["zzz"])
-    assert not rule.catches("forzzzbidden")
+    rule = only_rule(any=["forbidden"], unless=["not forbidden", "zzz"])
+    assert not rule.catches("not forbidden, forzzzbidden")
 
 
 def test_version_is_the_newest_and_the_digest_follows_the_content():
