@@ -228,7 +228,8 @@ def outline(shape: Shape) -> npt.NDArray[np.float64]:
     else:
         turn = np.arange(48) * 2 * np.pi / 48
         corners = np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    return corners * shape.radius + np.array([shape.x, shape.y])
+    placed: npt.NDArray[np.float64] = corners * shape.radius + np.array([shape.x, shape.y])
+    return placed
 
 
 def _cut(rng: np.random.Generator, photographs: Sequence[Picture], width: int, height: int) -> Picture:

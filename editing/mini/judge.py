@@ -59,7 +59,8 @@ def read_shapes(picture: Picture, background: str | None = None) -> list[Patch]:
         alike = (nearest == names.index(colour)).astype(np.uint8)
         alike = np.asarray(cv2.morphologyEx(alike, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
         contours, _ = cv2.findContours(alike, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        for contour in contours:
+        for found in contours:
+            contour = np.asarray(found, np.int32)
             area = float(cv2.contourArea(contour))
             if area >= smallest:
                 (x, y), _ = cv2.minEnclosingCircle(contour)
@@ -192,7 +193,7 @@ def lab(picture: Picture) -> npt.NDArray[np.float32]:
 
 def lab_of(rgb: tuple[int, int, int]) -> npt.NDArray[np.float32]:
     """Convert one sRGB colour (0..255 each) to CIE Lab, float32 (3,)."""
-    return lab(np.array([[rgb]], np.uint8))[0, 0]
+    return np.asarray(lab(np.array([[rgb]], np.uint8))[0, 0], np.float32)
 
 
 def _name_pixels(picture: Picture, background: str | None) -> tuple[list[str], npt.NDArray[np.intp]]:

@@ -28,13 +28,16 @@ def photographs() -> tuple[Picture, ...]:
     """Read the photographs, each uint8 (h, w, 3) sRGB with a short side of at most 320 px.
 
     Raises:
-        FileNotFoundError: The installed scikit-image lacks one of them.
+        FileNotFoundError: The installed scikit-image lacks one of them, or it is damaged.
     """
     folder = resources.files("skimage") / "data"
     pictures = []
     for name in NAMES:
         encoded = np.frombuffer((folder / name).read_bytes(), np.uint8)
-        picture = cv2.cvtColor(cv2.imdecode(encoded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        if decoded is None:
+            raise FileNotFoundError(f"{name} of scikit-image is no picture that OpenCV reads")
+        picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
         scale = min(1.0, _SHORT_SIDE / min(picture.shape[:2]))
         size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
         pictures.append(np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8))

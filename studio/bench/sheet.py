@@ -1,10 +1,10 @@
 """The picture sheet of `studio bench mini`: every judged picture, green rim if right and red if wrong."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from editing.rasters import Pixels
 from studio.bench.mini import Judged
@@ -18,15 +18,14 @@ _BORDER_LIMIT = 6.0  # CIE dE, the target
 _EDGE_LIMIT = 0.6  # F1, the target
 
 
-def write_sheet(judged: Sequence[Judged], path: Path) -> None:
-    """Write a PNG of what the judge saw.
+def draw_judged(judged: Sequence[Judged]) -> Image.Image:
+    """Draw what the judge saw.
 
     Args:
         judged: Pictures, grouped by operation.
-        path: Where to write.
 
-    Raises:
-        OSError: The file cannot be written.
+    Returns:
+        One picture, sRGB.
     """
     rows: list[Pixels] = []
     for operation in dict.fromkeys(one.operation for one in judged):
@@ -37,11 +36,7 @@ def write_sheet(judged: Sequence[Judged], path: Path) -> None:
             row = cells[first : first + _COLUMNS]
             blank = np.full_like(row[0], _PAPER[0])
             rows.append(np.concatenate([*row, *[blank] * (_COLUMNS - len(row))], axis=1))
-    sheet = np.concatenate(rows)
-    written, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    if not written:
-        raise OSError(f"the sheet of {sheet.shape[1]}x{sheet.shape[0]} pixels cannot be encoded")
-    path.write_bytes(encoded.tobytes())
+    return Image.fromarray(np.concatenate(rows))
 
 
 def is_right(one: Judged) -> bool:

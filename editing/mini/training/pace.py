@@ -41,8 +41,8 @@ class Weighted:
         self.average = copy.deepcopy(module).eval().requires_grad_(requires_grad=False)
         self.decay = decay
         self.steps = 0
-        self._trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self._averages = [
+        self._trained: list[Tensor] = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._averages: list[Tensor] = [
             mean
             for mean, parameter in zip(self.average.parameters(), module.parameters(), strict=True)
             if parameter.requires_grad
@@ -51,7 +51,7 @@ class Weighted:
     def step(self, loss: Tensor, *, rate: float) -> None:
         """Take one optimiser step down the gradient of `loss` at a learning rate (the leader's, in a team)."""
         self.module.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         if self.team is not None:
             gradients = [parameter.grad for parameter in self._trained if parameter.grad is not None]
             rate = self.team.average(gradients, rate)

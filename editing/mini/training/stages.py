@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, FluxControlNetModel, FluxTransformer2DModel
 from rich.progress import Progress
-from torch import nn
 
 from editing.mini.photographs import photographs
 from editing.mini.training.examples import Examples, Sample, unpack
@@ -153,7 +152,7 @@ def _train(stage: str, shop: Workshop, flow: Flow, phases: Sequence[Phase]) -> N
     vae = AutoencoderKL.from_pretrained(shop.work / "vae", local_files_only=True).eval()
     shown = Examples(vae, TextEncoders.load(shop.work), _shown(stage))
 
-    def look(averaged: nn.Module) -> None:
+    def look(averaged: Flow) -> None:
         if shown.count == 0:
             shown.grow(16)
         _draw_sheet(averaged, vae, shown, shop.work / f"{stage}.png")
@@ -163,7 +162,8 @@ def _train(stage: str, shop: Workshop, flow: Flow, phases: Sequence[Phase]) -> N
     shop.team.wait()
 
 
-def _part(flow: nn.Module) -> "FluxTransformer2DModel | FluxControlNetModel":
+def _part(flow: Flow) -> "FluxTransformer2DModel | FluxControlNetModel":
+    """Return what was trained: the ControlNet where there is one."""
     return flow.transformer if flow.controlnet is None else flow.controlnet
 
 
@@ -171,7 +171,7 @@ def _shown(stage: str) -> Callable[[], Sample]:
     return _SAMPLERS[stage](np.random.default_rng(99), 128, 128, photographs())
 
 
-def _draw_sheet(flow: nn.Module, vae: AutoencoderKL, shown: Examples, path: Path) -> None:
+def _draw_sheet(flow: Flow, vae: AutoencoderKL, shown: Examples, path: Path) -> None:
     """Write a sheet: what was given, what is drawn, what it could have looked like."""
     batch = shown.batch_in_order(16)
     drawn = denoise(flow, batch, torch.Generator().manual_seed(0))

@@ -127,7 +127,8 @@ def _covered(picture: np.ndarray, shape: Shape, room: int) -> Mask:
     white = Shape(kind=shape.kind, colour=shape.colour, x=shape.x, y=shape.y, radius=shape.radius, rgb=(255, 255, 255))
     covered = draw_shapes(canvas, [white])[..., 0]
     if room:
-        covered = cv2.dilate(covered, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * room + 1, 2 * room + 1)))
+        reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * room + 1, 2 * room + 1))
+        covered = np.asarray(cv2.dilate(covered, reach), np.uint8)
     return covered > 0
 
 

@@ -25,7 +25,7 @@ class Team:
         context = multiprocessing.get_context("fork")
         self.size = size
         self.rank = 0
-        self._board = torch.zeros(size, _CAPACITY).share_memory_()
+        self._board = torch.zeros(size, _CAPACITY).share_memory_()  # type: ignore[no-untyped-call]
         self._barrier = context.Barrier(size)
 
     @property

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
+from typing_extensions import override
 
 from editing.mini.drawing import BACKGROUNDS, COLOURS, KINDS, PHOTO, draw
 from editing.mini.training.captions import FILLERS, LEADS, SLOTS, Caption, reword
@@ -82,6 +83,7 @@ class _Reader(nn.Module):
         self.pooled_answer = nn.Linear(WIDTH, sum(self.sizes))
         self.token_answer = nn.Linear(WIDTH, sum(self.sizes))
 
+    @override
     def forward(self, short: Tensor, long: Tensor, meanings: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss and the share of captions that the pooled embedding reads without a mistake."""
         pooled = self.pooled_answer(self.clip(short).pooler_output).split(self.sizes, -1)

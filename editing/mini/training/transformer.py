@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from diffusers import FluxControlNetModel, FluxTransformer2DModel
 from torch import Tensor, nn
+from typing_extensions import override
 
 from editing.mini.training.examples import Batch, Examples
 from editing.mini.training.pace import Pace, Weighted
@@ -20,7 +21,7 @@ AVERAGING = 0.9985
 
 
 @torch.no_grad()
-def denoise(flow: nn.Module, batch: Batch, generator: torch.Generator, steps: int = 24) -> Tensor:
+def denoise(flow: "Flow", batch: Batch, generator: torch.Generator, steps: int = 24) -> Tensor:
     """Draw latents (n, L, 64) from noise with Euler steps at evenly spaced times, as the scheduler will."""
     latents = torch.randn(batch.target.shape, generator=generator)
     for step in range(steps):
@@ -113,6 +114,7 @@ class Flow(nn.Module):
         if controlnet is not None:
             transformer.requires_grad_(requires_grad=False)
 
+    @override
     def forward(self, noisy: Tensor, time: Tensor, batch: Batch) -> Tensor:
         """Return the velocity (noise minus target) for latents (n, L, 64) at times (n,) of 0..1."""
         ids = image_ids(*batch.size)
@@ -148,12 +150,14 @@ def flow_loss(flow: Flow, batch: Batch) -> Tensor:
     time = torch.sigmoid(torch.randn(len(target)) + _NOISE_MEAN)
     noise = torch.randn_like(target)
     mixed = torch.lerp(target, noise, time[:, None, None])
-    return (flow(mixed, time, batch).float() - (noise - target)).square().mean()
+    velocity: Tensor = flow(mixed, time, batch)
+    return (velocity.float() - (noise - target)).square().mean()
 
 
 def optimisers(module: nn.Module) -> list[torch.optim.Optimizer]:
     """Return Muon for the matrices inside the blocks and AdamW for all else; rates are shares of the stage's rate."""
-    matrices, others = [], []
+    matrices: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -173,8 +177,8 @@ def train_flow(
     phases: Sequence[Phase],
     *,
     rate: float,
-    look: Callable[[nn.Module], None],
-) -> nn.Module:
+    look: Callable[[Flow], None],
+) -> Flow:
     """Train a stage's phases until its time is spent.
 
     Args:
@@ -211,5 +215,5 @@ def train_flow(
     pace.save(model)
     if team.leads:
         look(model.averaged())
-    averaged: nn.Module = model.averaged()
+    averaged: Flow = model.averaged()
     return averaged

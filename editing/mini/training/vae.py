@@ -137,15 +137,16 @@ def to_pictures(tensor: Tensor) -> list[Picture]:
 
 
 @torch.no_grad()
-def whiten(vae: AutoencoderKL, rng: np.random.Generator, photographs: tuple[Picture, ...]) -> None:
+def whiten(vae: AutoencoderKL, rng: np.random.Generator, photographs: tuple[Picture, ...], count: int = 256) -> None:
     """Give every latent channel a standard deviation of 1 on drawings, exactly, in the weights themselves.
 
     The encoder's last convolution is divided per channel and the decoder's first multiplied, which leaves every
     reconstruction as it was. The means stay: zero padding would not let the decoder undo a shift at the rim.
     """
     vae.eval()
-    drawings = [draw(rng, 128, 128, photographs=photographs).pixels for _ in range(256)]
-    means = torch.cat([vae.encode(to_tensor(drawings[i : i + 32])).latent_dist.mean for i in range(0, 256, 32)])
+    drawings = [draw(rng, 128, 128, photographs=photographs).pixels for _ in range(count)]
+    batches = (to_tensor(drawings[first : first + 32]) for first in range(0, count, 32))
+    means = torch.cat([vae.encode(batch).latent_dist.mean for batch in batches])
     scale = means.std((0, 2, 3))
     rows = vae.config.latent_channels
     out, into = vae.encoder.conv_out, vae.decoder.conv_in
