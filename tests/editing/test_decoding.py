@@ -304,12 +304,15 @@ SEEDS = {
 }
 
 
+DAMAGE = {
+    "name": st.sampled_from(sorted(SEEDS)),
+    "edits": st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
+    "cut": st.integers(0, 40),
+}
+
+
 @settings(max_examples=150, deadline=None)
-@given(
-    name=st.sampled_from(sorted(SEEDS)),
-    edits=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
-    cut=st.integers(0, 40),
-)
+@given(**DAMAGE)
 def test_damaged_bytes_give_a_raster_or_our_own_error_and_never_a_warning(
     name: str, edits: list[tuple[int, int]], cut: int
 ) -> None:
