@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
@@ -9,6 +10,9 @@ from studio import __version__
 from studio.api import docs, edits, errors, examples, health, images, jobs, models, records
 from studio.bootstrap import Services, build_services
 from studio.settings import load_settings
+
+DECODING_THREADS = 4
+"""Pictures decoded at the same time: a large one takes hundreds of megabytes while it is checked."""
 
 DESCRIPTION = """
 Edit and extend pictures with FLUX. Every prompt, every picture that comes in and every picture that goes out is
@@ -22,6 +26,7 @@ def create_app(services: Services) -> FastAPI:
     """Build the application around its parts."""
     app = FastAPI(title="Studio", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.services = services
+    app.state.decoding = CapacityLimiter(DECODING_THREADS)
     for each in (edits, jobs, images, records, models, health):
         app.include_router(each.router)
     errors.add_handlers(app)

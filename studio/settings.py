@@ -5,6 +5,7 @@ the home folder if there is one.
 """
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -132,8 +133,8 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         lines = [f"STUDIO_{'_'.join(map(str, e['loc'])).upper() or 'SETTINGS'}: {e['msg']}" for e in error.errors()]
         raise SettingsError("; ".join(lines)) from error
-    except OSError as error:
-        raise SettingsError(f"STUDIO_CONFIG: {error}") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"STUDIO_CONFIG: the settings file cannot be read: {error}") from error
 
 
 def _config_file() -> Path:

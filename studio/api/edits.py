@@ -4,6 +4,7 @@ import asyncio
 import re
 from typing import Any, TypeVar
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
@@ -66,7 +67,7 @@ async def _take_in(request: Request, response: Response, key: ApiKey, shape: typ
     services = services_of(request)
     wait = wait_of(request.headers.get("prefer", ""), services)
     body = await read_body(request, shape, max_part_bytes=services.settings.max_upload_bytes)
-    job = await run_in_threadpool(accept, body, key, services.intake)
+    job = await to_thread.run_sync(accept, body, key, services.intake, limiter=request.app.state.decoding)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if wait:
         response.headers["Preference-Applied"] = f"wait={wait:g}"

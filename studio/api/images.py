@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Callable
 
+from anyio import to_thread
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from editing import Raster
@@ -44,7 +44,7 @@ async def upload(request: Request, response: Response, key: Creator) -> ImageVie
     """Upload a picture to use it by its digest. It is screened first; a refused one is not kept."""
     services = services_of(request)
     data = await _file_of(request)
-    view = await run_in_threadpool(_admit, services, key, data)
+    view = await to_thread.run_sync(_admit, services, key, data, limiter=request.app.state.decoding)
     response.headers["Location"] = view.url
     return view
 

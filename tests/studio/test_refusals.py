@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from editing import Raster
-from policy import Finding, Policy, Subject, known_test_picture, load_rules
-from storage import FileBlobs
+from policy import Decision, Finding, Policy, Subject, known_test_picture, load_known_pictures, load_rules
+from storage import FileBlobs, referenced_digests
 from studio import bootstrap
 from studio.jobs.worker import Desk, carry_out
 from tests.studio.conftest import Studio, encoded, png
@@ -145,6 +145,45 @@ def test_a_job_whose_record_could_not_be_written_ends_once_it_can(studio: Studio
     assert len(view["outputs"]) == 1
     assert view["attempts"] == 2
     assert studio.counts()["records"] == 1
+
+
+class ReviewScreener:
+    """Asks for a person whenever it sees one subject."""
+
+    name, version, time_limit_s = "reviewing", "1", 5.0
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+
+    def handles(self, subject: Subject) -> bool:
+        return subject.name == self._subject
+
+    def screen(self, subject: Subject) -> Sequence[Finding]:
+        return [
+            Finding(
+                rule="reviewing-01", category="test", decision=Decision.REVIEW, reason="A person looks at this first.",
+                screener=self.name, subject=subject.name,
+            )
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("subject", "edited"), [("prompt", False), ("output", True)])
+def test_what_a_person_must_see_is_held_and_nobody_can_read_it_yet(
+    subject: str, edited: bool, studio: Studio, picture: str, mask: str
+) -> None:
+    job = studio.ask("inpaint", image=picture, mask=mask, prompt="a red circle", seed=1)
+    inputs = studio.blob_digests()
+    studio.work_off(_with(studio, policy=Policy(load_rules(), [load_known_pictures(), ReviewScreener(subject)])))
+    view = studio.read(job)
+    assert (view["state"], view["outputs"], view["verdict"]["decision"]) == ("held", [], "review")
+    assert (studio.engine.runs > 0) == edited
+    record = studio.http.get(f"/v1/records/{view['record']}").json()
+    held = [each["file_sha256"] for each in record["body"]["outputs"]]
+    assert len(held) == edited
+    assert studio.blob_digests() - inputs == set(held)
+    for digest in held:
+        assert studio.http.get(f"/v1/images/{digest}").status_code == 404
+        assert digest in referenced_digests(studio.store.database), "the sweeper would delete what a person must see"
 
 
 def test_a_clean_request_passes_the_same_way(studio: Studio, picture: str, mask: str) -> None:
