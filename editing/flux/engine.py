@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
+import cv2
 import numpy as np
 import torch
 
@@ -115,6 +116,7 @@ class FluxEngine:
         # 2. Load.
         if self._settings.threads is not None:
             torch.set_num_threads(self._settings.threads)
+            cv2.setNumThreads(self._settings.threads)
         start = time.perf_counter()
         models = _Models(
             main=self._shelf.get(checkpoint), controlnet=self._shelf.get(controlnet) if controlnet else None

@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import cv2
 import pytest
 
 from editing.engine import EditEngine
+
+cv2.setNumThreads(1)  # many tiny pictures: a pool of threads costs more than it saves
 
 
 @pytest.fixture(scope="session")

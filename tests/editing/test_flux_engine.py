@@ -83,7 +83,6 @@ ROUTES: dict[str, tuple[Callable[[], Operation], str]] = {
         lambda: generate("FLUX.1-schnell", sampling=Sampling(steps=2, guidance=0, seed=1)),
         "generate",
     ),
-    "schnell inpaints": (lambda: inpaint("FLUX.1-schnell"), "inpaint"),
 }
 
 

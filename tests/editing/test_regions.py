@@ -74,7 +74,7 @@ def blends() -> st.SearchStrategy[Blend]:
     return st.builds(Blend, grow=pixels, feather=pixels, context=pixels)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_outside_the_mask_the_decoded_result_is_bit_identical(data: st.DataObject) -> None:
     height, width = data.draw(st.integers(1, 90)), data.draw(st.integers(1, 90))
@@ -93,7 +93,7 @@ def test_outside_the_mask_the_decoded_result_is_bit_identical(data: st.DataObjec
         assert np.array_equal(again.alpha, picture.alpha)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_an_uploaded_mask_file_keeps_its_zeros_through_the_whole_way(data: st.DataObject) -> None:
     from PIL import Image
@@ -107,7 +107,7 @@ def test_an_uploaded_mask_file_keeps_its_zeros_through_the_whole_way(data: st.Da
     assert np.array_equal(result.pixels[levels == 0], picture.pixels[levels == 0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_outpainting_keeps_every_old_pixel_where_it_was_placed(data: st.DataObject) -> None:
     height, width = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 60))
