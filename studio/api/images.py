@@ -1,17 +1,15 @@
 """POST /v1/images and GET /v1/images/{digest}: pictures in and out. Nothing can be read back unscreened."""
 
 import hashlib
-from collections.abc import Callable
+from dataclasses import replace
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import UploadFile
 
-from editing import Raster
 from editing.decoding import decode_picture
-from editing.sniffing import sniff_media_type
 from policy import Decision
-from storage import ApiKey, NotFoundError
+from storage import ApiKey, NotFoundError, Origin
 from studio.api.bodies import open_form
 from studio.api.security import Caller, Creator, scope, services_of
 from studio.api.views import ImageView, image_view, verdict_view
@@ -77,27 +75,13 @@ async def _file_of(request: Request) -> bytes:
         return await file.read()
 
 
-def _describe(data: bytes, raster: Raster, parent: Callable[[str, str], str | None], owner: str) -> Input:
-    digest = hashlib.sha256(data).hexdigest()
-    return Input(
-        role="image",
-        file_sha256=digest,
-        pixel_sha256=raster.pixel_sha256,
-        media_type=sniff_media_type(data) or "application/octet-stream",
-        width=raster.width,
-        height=raster.height,
-        size_bytes=len(data),
-        notes=raster.notes,
-        parent=parent(digest, owner),
-    )
-
-
 def _admit(services: Services, key: ApiKey, data: bytes) -> ImageView:
     """Decode, screen, store, record; in that order, so that nothing unscreened is stored."""
     store = services.store
     raster = decode_picture(data, services.limits, field="image")
-    picture = _describe(data, raster, store.images.producer, key.owner)
-    verdict = services.policy.screen([of_picture("image", raster, picture.file_sha256)])
+    digest = hashlib.sha256(data).hexdigest()
+    picture = replace(Input.of("image", digest, data, raster), parent=store.images.producer(digest, key.owner))
+    verdict = services.policy.screen([of_picture("image", raster, digest)])
     record = upload_record(
         owner=key.owner,
         requester={"key": key.id, "role": key.role.value, "purpose": key.purpose},
@@ -114,8 +98,8 @@ def _admit(services: Services, key: ApiKey, data: bytes) -> ImageView:
             extra={"verdict": verdict_view(verdict).model_dump(), "record": kept.id},
         )
     try:  # the same file again is the same image; one record is enough
-        return image_view(store.images.get(picture.file_sha256, key.owner))
+        return image_view(store.images.get(digest, key.owner))
     except NotFoundError:
         store.blobs.put(data)
-        store.records.append(record, images=(picture.image,))
-        return image_view(store.images.get(picture.file_sha256, key.owner))
+        store.records.append(record, images=(picture.file.row(Origin.UPLOAD),))
+        return image_view(store.images.get(digest, key.owner))

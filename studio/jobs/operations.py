@@ -28,7 +28,6 @@ from editing.catalogue import check_operation
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
 from editing.encoding import OutputFormat
 from editing.opening import PictureLimits
-from editing.sniffing import sniff_media_type
 from studio.jobs.records import Input
 
 Load = Callable[[str], bytes]
@@ -179,16 +178,7 @@ class _Desk:
         digest = digest or self._parameters[role]
         data = self._load(digest)
         raster = decode_picture(data, self._limits, field=role)
-        facts = Input(
-            role=role,
-            file_sha256=digest,
-            pixel_sha256=raster.pixel_sha256,
-            media_type=sniff_media_type(data) or "application/octet-stream",
-            width=raster.width,
-            height=raster.height,
-            size_bytes=len(data),
-            notes=raster.notes,
-        )
+        facts = Input.of(role, digest, data, raster)
         self.sources.append(Source(role=role, raster=raster, facts=facts))
         return raster
 

@@ -5,12 +5,12 @@ hex SHA-256, times are RFC 3339 in UTC.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from editing import EditFacts, Raster
-from editing.encoding import OutputFormat, media_type
+from editing.sniffing import sniff_media_type
 from policy import Decision, Verdict, combine
 from storage import Job, NewImage, NewRecord, Origin, Outcome
 from studio import __version__
@@ -20,57 +20,17 @@ FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
-    """A picture that came in.
+class PictureFile:
+    """A picture file, as a record describes it.
 
     Attributes:
-        role: Where in the request: `image`, `mask`, `controls[0].image`.
         file_sha256: Digest of the file's bytes.
-        pixel_sha256: Digest of the decoded raster.
-        notes: What decoding did to it, such as `exif_rotated:6`.
-        parent: The record that produced it, if it is an output of ours.
+        pixel_sha256: Digest of the raster: decoded from the file, or encoded into it.
+        media_type: Such as `image/png`.
+        width: Columns.
+        height: Rows.
+        size_bytes: Length of the file.
     """
-
-    role: str
-    file_sha256: str
-    pixel_sha256: str
-    media_type: str
-    width: int
-    height: int
-    size_bytes: int
-    notes: tuple[str, ...] = ()
-    parent: str | None = None
-
-    @property
-    def image(self) -> NewImage:
-        """The row that lets its owner read it back."""
-        return NewImage(
-            digest=self.file_sha256,
-            pixel_sha256=self.pixel_sha256,
-            media_type=self.media_type,
-            width=self.width,
-            height=self.height,
-            size_bytes=self.size_bytes,
-            origin=Origin.UPLOAD,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Its part of the body."""
-        return _some(
-            role=self.role,
-            file_sha256=self.file_sha256,
-            pixel_sha256=self.pixel_sha256,
-            media_type=self.media_type,
-            width=self.width,
-            height=self.height,
-            notes=list(self.notes),
-            parent=self.parent,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """A picture that went out, or that is held."""
 
     file_sha256: str
     pixel_sha256: str
@@ -80,20 +40,19 @@ class Output:
     size_bytes: int
 
     @classmethod
-    def of(cls, digest: str, data: bytes, raster: Raster, output_format: OutputFormat) -> "Output":
-        """Describe an encoded picture."""
+    def of(cls, digest: str, data: bytes, raster: Raster, kind: str) -> Self:
+        """Describe a file whose digest and raster are known."""
         return cls(
             file_sha256=digest,
             pixel_sha256=raster.pixel_sha256,
-            media_type=media_type(output_format),
+            media_type=kind,
             width=raster.width,
             height=raster.height,
             size_bytes=len(data),
         )
 
-    @property
-    def image(self) -> NewImage:
-        """The row that lets its owner read it."""
+    def row(self, origin: Origin) -> NewImage:
+        """The row that lets its owner read it back."""
         return NewImage(
             digest=self.file_sha256,
             pixel_sha256=self.pixel_sha256,
@@ -101,18 +60,39 @@ class Output:
             width=self.width,
             height=self.height,
             size_bytes=self.size_bytes,
-            origin=Origin.OUTPUT,
+            origin=origin,
         )
 
     def to_json(self) -> dict[str, Any]:
         """Its part of the body."""
-        return _some(
-            file_sha256=self.file_sha256,
-            pixel_sha256=self.pixel_sha256,
-            media_type=self.media_type,
-            width=self.width,
-            height=self.height,
-        )
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A picture that came in.
+
+    Attributes:
+        role: Where in the request: `image`, `mask`, `controls[0].image`.
+        file: The file.
+        notes: What decoding did to it, such as `exif_rotated:6`.
+        parent: The record that produced it, if it is an output of ours.
+    """
+
+    role: str
+    file: PictureFile
+    notes: tuple[str, ...] = ()
+    parent: str | None = None
+
+    @classmethod
+    def of(cls, role: str, digest: str, data: bytes, raster: Raster) -> Self:
+        """Describe a picture that came in and was decoded."""
+        kind = sniff_media_type(data) or "application/octet-stream"
+        return cls(role=role, file=PictureFile.of(digest, data, raster, kind), notes=raster.notes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its part of the body."""
+        return _some(role=self.role, **self.file.to_json(), notes=list(self.notes), parent=self.parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +106,7 @@ class Run:
     request_verdict: Verdict | None = None
     output_verdict: Verdict | None = None
     facts: EditFacts | None = None
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[PictureFile, ...] = ()
     error: tuple[str, str] | None = None
 
     @property

@@ -21,13 +21,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from editing import EditCancelled, EditedImage, EditEngine, EditingError, Operation, Progress
-from editing.encoding import encode_picture
+from editing.encoding import encode_picture, media_type
 from editing.opening import PictureLimits
 from policy import Cleared, Decision, Policy, Verdict, clear
-from storage import BlobStore, Finish, Job, JobState, NewImage, Outcome, StorageError
+from storage import BlobStore, Finish, Job, JobState, NewImage, Origin, Outcome, StorageError
 from studio.jobs import records, subjects
 from studio.jobs.operations import Built, build
-from studio.jobs.records import Output, Run
+from studio.jobs.records import PictureFile, Run
 
 Enter = Callable[[JobState], None]
 """Called when the job enters a state; raises if the job is no longer ours."""
@@ -131,15 +131,15 @@ def screen_output(edited: EditedImage, policy: Policy) -> Verdict:
     return policy.screen(subjects.of_output(edited))
 
 
-def publish(edited: Cleared[EditedImage], built: Built, blobs: BlobStore) -> Output:
+def publish(edited: Cleared[EditedImage], built: Built, blobs: BlobStore) -> PictureFile:
     """Encode and store a picture that was screened."""
     return keep(edited.value, built, blobs)
 
 
-def keep(edited: EditedImage, built: Built, blobs: BlobStore) -> Output:
+def keep(edited: EditedImage, built: Built, blobs: BlobStore) -> PictureFile:
     """Store a picture; without an image row (see `_end`) nobody can read it back."""
     data = encode_picture(edited.raster, built.output_format, quality=built.quality)
-    return Output.of(blobs.put(data), data, edited.raster, built.output_format)
+    return PictureFile.of(blobs.put(data), data, edited.raster, media_type(built.output_format))
 
 
 def lost(job: Job, parts: Parts) -> Finish:
@@ -165,7 +165,7 @@ def _outcome_of(verdict: Verdict) -> Outcome:
 
 
 def _with_parents(built: Built, owner: str, parts: Parts) -> tuple[records.Input, ...]:
-    return tuple(replace(each, parent=parts.parent(each.file_sha256, owner)) for each in built.inputs)
+    return tuple(replace(each, parent=parts.parent(each.file.file_sha256, owner)) for each in built.inputs)
 
 
 def _end(trace: Run, outcome: Outcome, parts: Parts) -> Finish:
@@ -176,9 +176,9 @@ def _finish(trace: Run, outcome: Outcome, now: datetime) -> Finish:
     """Everything that the last transaction writes."""
     readable: tuple[NewImage, ...] = ()
     if trace.request_verdict is not None and trace.request_verdict.decision is Decision.ALLOW:
-        readable = tuple(each.image for each in trace.inputs)
+        readable = tuple(each.file.row(Origin.UPLOAD) for each in trace.inputs)
     if outcome is Outcome.DONE:
-        readable += tuple(each.image for each in trace.outputs)
+        readable += tuple(each.row(Origin.OUTPUT) for each in trace.outputs)
     error_code, error_detail = trace.error or (None, None)
     verdict = trace.verdict
     return Finish(

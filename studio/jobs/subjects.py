@@ -13,7 +13,7 @@ def of_request(built: Built) -> list[Subject]:
     found: list[Subject] = []
     if built.prompt is not None:
         found.append(TextSubject(name="prompt", text=built.prompt))
-    found += [of_picture(each.role, each.raster, each.facts.file_sha256) for each in built.sources]
+    found += [of_picture(each.role, each.raster, each.facts.file.file_sha256) for each in built.sources]
     return found
 
 
