@@ -64,24 +64,18 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
         EditingError: A picture cannot be read, a mask does not fit, a value is out of range.
         StorageError: The disk is full, or the database cannot be reached.
     """
-    # 1 every picture by its digest
+    # 1 is there room? Asked first: under load, decoding pictures only to say no would make it worse
+    _require_room(intake)
+    # 2 every picture by its digest
     files = _Files(caller.owner, intake)
     parameters, prompt = _parameters(request, files)
     _fill_in_defaults(request.operation, parameters, intake.prefer)
-    # 2 the operation itself: this finds whatever `editing` would refuse
+    # 3 the operation itself: this finds whatever `editing` would refuse
     build(request.operation, parameters, prompt, files.load, intake.limits)
-    # 3 may its checkpoints load, and is there room?
+    # 4 may its checkpoints load?
     for name in _checkpoints(parameters):
         _require_licence(name, intake.licensed)
-    waiting = intake.jobs.waiting()
-    if waiting >= intake.max_queued:
-        raise Problem(
-            "queue_full",
-            f"{waiting} jobs are waiting and {intake.max_queued} is the limit; try again later.",
-            value=waiting,
-            limit=intake.max_queued,
-        )
-    # 4 blobs first, one transaction after
+    # 5 blobs first, one transaction after
     for data in files.given.values():
         intake.blobs.put(data)
     return intake.jobs.enqueue(
@@ -95,6 +89,17 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
             inputs=tuple(files.used),
         )
     )
+
+
+def _require_room(intake: Intake) -> None:
+    waiting = intake.jobs.waiting()
+    if waiting >= intake.max_queued:
+        raise Problem(
+            "queue_full",
+            f"{waiting} jobs are waiting and {intake.max_queued} is the limit; try again later.",
+            value=waiting,
+            limit=intake.max_queued,
+        )
 
 
 def _checkpoints(parameters: Mapping[str, Any]) -> list[str]:
