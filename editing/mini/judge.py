@@ -181,8 +181,8 @@ def edge_f1(picture: Picture, wanted: Mask) -> float:
 
 
 def canny(picture: Picture) -> Mask:
-    """Return the canny edges (100, 200) of uint8 (h, w, 3) as bool (h, w)."""
-    return np.asarray(cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 100, 200)) > 0
+    """Return the canny edges (100, 200, of the strongest channel) of uint8 (h, w, 3) as bool (h, w)."""
+    return np.asarray(cv2.Canny(np.ascontiguousarray(picture), 100, 200)) > 0
 
 
 def lab(picture: Picture) -> npt.NDArray[np.float32]:

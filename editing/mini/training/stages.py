@@ -77,39 +77,42 @@ def run_text(shop: Workshop) -> None:
 def run_base(shop: Workshop) -> None:
     """Stage 3."""
     flow = Flow(new_transformer(), GUIDANCE["base"])
-    source = _sources("base", shop, seed=3)
+    pace = shop.pace("base")
+    source = _sources(pace, shop, seed=3)
     square = source(128, 128)
     phases = (
         Phase(until=0.22, sources=[source(64, 64)], batch=48, first=5000),
         Phase(until=0.85, sources=[square], batch=16, first=2500),
         Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=640),
     )
-    _train("base", shop, flow, phases)
+    _train(pace, shop, flow, phases)
 
 
 def run_fill(shop: Workshop) -> None:
     """Stage 4."""
     flow = Flow(widen(_base(shop)), GUIDANCE["fill"])
-    source = _sources("fill", shop, seed=4)
+    pace = shop.pace("fill")
+    source = _sources(pace, shop, seed=4)
     square = source(128, 128)
     phases = (
         Phase(until=0.8, sources=[square], batch=16, first=2500),
         Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=500),
     )
-    _train("fill", shop, flow, phases)
+    _train(pace, shop, flow, phases)
 
 
 def run_canny(shop: Workshop) -> None:
     """Stage 5."""
     base = _base(shop)
     flow = Flow(base, GUIDANCE["canny"], new_controlnet(base))
-    source = _sources("canny", shop, seed=5)
+    pace = shop.pace("canny")
+    source = _sources(pace, shop, seed=5)
     square = source(128, 128)
     phases = (
         Phase(until=0.85, sources=[square], batch=16, first=2500),
         Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=500),
     )
-    _train("canny", shop, flow, phases)
+    _train(pace, shop, flow, phases)
 
 
 def run_export(shop: Workshop) -> None:
@@ -133,22 +136,23 @@ def _base(shop: Workshop) -> FluxTransformer2DModel:
     return FluxTransformer2DModel.from_pretrained(shop.work / "base", local_files_only=True)
 
 
-def _sources(stage: str, shop: Workshop, *, seed: int) -> Callable[[int, int], Examples]:
+def _sources(pace: Pace, shop: Workshop, *, seed: int) -> Callable[[int, int], Examples]:
     """Return a maker of examples by width and height; each member of the team draws its own."""
     vae = AutoencoderKL.from_pretrained(shop.work / "vae", local_files_only=True).eval()
     encoders = TextEncoders.load(shop.work)
     pictures = photographs()
-    torch.manual_seed(seed * 1000 + shop.team.rank + 7 * shop.pace(stage).resumed_at)
-    rng = np.random.default_rng([seed, shop.team.rank, shop.pace(stage).resumed_at])
+    rng = np.random.default_rng([seed, shop.team.rank, pace.resumed_at])
+    torch.manual_seed(int(rng.integers(2**63)))
 
     def source(width: int, height: int) -> Examples:
-        return Examples(vae, encoders, _SAMPLERS[stage](rng, width, height, pictures))
+        return Examples(vae, encoders, _SAMPLERS[pace.name](rng, width, height, pictures))
 
     return source
 
 
-def _train(stage: str, shop: Workshop, flow: Flow, phases: Sequence[Phase]) -> None:
+def _train(pace: Pace, shop: Workshop, flow: Flow, phases: Sequence[Phase]) -> None:
     """Train a flow and write its averaged weights and a sheet of what it draws."""
+    stage = pace.name
     vae = AutoencoderKL.from_pretrained(shop.work / "vae", local_files_only=True).eval()
     shown = Examples(vae, TextEncoders.load(shop.work), _shown(stage))
 
@@ -158,7 +162,7 @@ def _train(stage: str, shop: Workshop, flow: Flow, phases: Sequence[Phase]) -> N
         _draw_sheet(averaged, vae, shown, shop.work / f"{stage}.png")
         _part(averaged).save_pretrained(shop.work / stage)
 
-    train_flow(shop.pace(stage), shop.team, flow, phases, rate=_RATE[stage], look=look)
+    train_flow(pace, shop.team, flow, phases, rate=_RATE[stage], look=look)
     shop.team.wait()
 
 

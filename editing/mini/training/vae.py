@@ -111,7 +111,7 @@ def example(rng: np.random.Generator, photographs: tuple[Picture, ...]) -> Pictu
 
 def edges(picture: Picture) -> Picture:
     """Return the canny edges of uint8 (h, w, 3), white on black, as the control image uint8 (h, w, 3)."""
-    lines = cv2.Canny(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 100, 200)
+    lines = cv2.Canny(np.ascontiguousarray(picture), 100, 200)  # on colours, as controlnet-aux finds them
     return np.repeat(np.asarray(lines, np.uint8)[..., None], 3, axis=2)
 
 
