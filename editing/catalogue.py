@@ -4,142 +4,31 @@ Defaults are always ours and explicit, never a pipeline's own: diffusers' differ
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 
+from editing.checkpoints import Checkpoint, ControlDefaults, Family, SamplingDefaults, unsuitable
 from editing.errors import OperationError
-from editing.operations import Control, ControlKind, Generate, Inpaint, Operation, OperationName, Sampling
+from editing.operations import Control, ControlKind, Generate, Inpaint, Operation, OperationName
 
-SIZE_MULTIPLE = 16
+__all__ = [
+    "CATALOGUE",
+    "Checkpoint",
+    "ControlDefaults",
+    "Family",
+    "SamplingDefaults",
+    "check",
+    "check_operation",
+    "find",
+    "pick",
+    "pick_control",
+]
+
 _DEV_LICENCE = "FLUX.1 [dev] Non-Commercial License"
 _DEV_REASON = (
     "The licence allows non-commercial use only and asks you to filter prompts and outputs for unlawful content."
 )
 _DEV_LICENCE_URL = "https://huggingface.co/black-forest-labs/FLUX.1-dev/blob/main/LICENSE.md"
 _APACHE_URL = "https://www.apache.org/licenses/LICENSE-2.0"
-
-
-class Family(StrEnum):
-    """What kind of weights a checkpoint holds."""
-
-    BASE = "base"
-    FILL = "fill"
-    CONTROLNET = "controlnet"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingDefaults:
-    """Sampling of an operation where the request says nothing.
-
-    Attributes:
-        steps: Denoising steps.
-        guidance: FLUX's distilled guidance.
-        strength: Share of the schedule that is run.
-    """
-
-    steps: int
-    guidance: float
-    strength: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlDefaults:
-    """Weight and span of a control where the request says nothing.
-
-    Attributes:
-        scale: Conditioning scale.
-        start: Share of the steps at which it begins to act.
-        end: Share of the steps at which it stops.
-    """
-
-    scale: float
-    start: float = 0.0
-    end: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A named, licensed set of weights.
-
-    Attributes:
-        name: Name in requests and records.
-        family: Kind of weights.
-        hub_id: Repository on the Hugging Face hub, or None.
-        packaged: Folder under `editing/mini/weights`, or None.
-        revision: Commit on the hub; None where the operator pins it in the settings.
-        licence: Name of the licence.
-        licence_url: Where to read it.
-        needs_acceptance: Whether it loads only after `studio models accept NAME`.
-        acceptance_reason: One sentence on why, empty if not needed.
-        defaults: Operations it can run, each with its sampling defaults.
-        native_pixels: Area the model likes, in pixels.
-        max_pixels: Largest area it generates, in pixels.
-        max_sequence_length: Tokens of the long text encoder.
-        controls: Kinds of control a ControlNet serves, with defaults.
-        works_with: Names of the bases a ControlNet was trained for.
-        size_multiple: Sides the model runs at are multiples of this.
-    """
-
-    name: str
-    family: Family
-    licence: str
-    licence_url: str
-    native_pixels: int
-    max_pixels: int
-    max_sequence_length: int
-    hub_id: str | None = None
-    packaged: str | None = None
-    revision: str | None = None
-    acceptance_reason: str = ""
-    defaults: Mapping[OperationName, SamplingDefaults] = field(default_factory=dict)
-    controls: Mapping[ControlKind, ControlDefaults] = field(default_factory=dict)
-    works_with: frozenset[str] = frozenset()
-    size_multiple: int = SIZE_MULTIPLE
-
-    @property
-    def needs_acceptance(self) -> bool:
-        """Whether it loads only after its licence was accepted."""
-        return bool(self.acceptance_reason)
-
-    @property
-    def operations(self) -> frozenset[str]:
-        """Names of the operations it can run."""
-        return frozenset(self.defaults)
-
-    def sampling(
-        self,
-        operation: str,
-        *,
-        seed: int,
-        steps: int | None = None,
-        guidance: float | None = None,
-        strength: float | None = None,
-    ) -> Sampling:
-        """Complete a request's sampling with this checkpoint's defaults.
-
-        Args:
-            operation: Name of the operation.
-            seed: Seed of the noise.
-            steps: Steps asked for, or None.
-            guidance: Guidance asked for, or None.
-            strength: Strength asked for, or None.
-
-        Returns:
-            The sampling to run.
-
-        Raises:
-            OperationError: `checkpoint_unsuitable`, or a value out of range.
-        """
-        if operation not in self.operations:
-            raise _unsuitable(self, operation)
-        default = self.defaults[OperationName(operation)]
-        return Sampling(
-            steps=default.steps if steps is None else steps,
-            guidance=default.guidance if guidance is None else guidance,
-            seed=seed,
-            strength=default.strength if strength is None else strength,
-        )
 
 
 _GENERATE, _INPAINT, _OUTPAINT, _ERASE = (
@@ -351,7 +240,7 @@ def check(name: str, operation: str, controls: Sequence[Control] = ()) -> Checkp
     """
     checkpoint = find(name)
     if operation not in checkpoint.operations:
-        raise _unsuitable(checkpoint, operation)
+        raise unsuitable(checkpoint, operation)
     if controls and checkpoint.family is Family.FILL:
         raise _control_unsupported(name, "a Fill checkpoint takes no ControlNet; name a base checkpoint", "controls")
     for index, control in enumerate(controls):
@@ -397,17 +286,6 @@ def check_operation(operation: Operation) -> Checkpoint:
 def _takes_controls(checkpoint: Checkpoint, controls: Collection[ControlKind]) -> bool:
     served = {kind for other in CATALOGUE.values() if checkpoint.name in other.works_with for kind in other.controls}
     return set(controls) <= served
-
-
-def _unsuitable(checkpoint: Checkpoint, operation: str) -> OperationError:
-    can = sorted(checkpoint.operations)
-    return OperationError(
-        f"{checkpoint.name} cannot run {operation}; it runs {', '.join(can) or 'only beside a base checkpoint'}",
-        code="checkpoint_unsuitable",
-        field="checkpoint",
-        value=checkpoint.name,
-        limit=can,
-    )
 
 
 def _control_unsupported(name: str, reason: str, place: str) -> OperationError:

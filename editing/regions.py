@@ -14,7 +14,7 @@ Invariants:
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import cv2
@@ -34,6 +34,8 @@ GROW_OF_BOX = 0.015
 """Widening of the model's mask, as a share of the box's longer side: it should not see the rim of what it replaces."""
 FEATHER_OF_DEPTH = 0.15
 """Width of the soft edge, as a share of how deep the mask is."""
+PREFILL_BLUR = 0.04
+"""Blur of the repeated border, as a share of the model's longer side."""
 LARGEST_FEATHER = 32
 """Widest soft edge chosen by itself, in pixels."""
 
@@ -115,6 +117,24 @@ def extend(raster: Raster, placement: Placement) -> Canvas:
     return Canvas(
         raster=Raster(pixels=pixels, alpha=alpha, icc_profile=raster.icc_profile, notes=raster.notes), mask=mask
     )
+
+
+def prefilled(scene: Scene) -> Scene:
+    """Blur what is to be painted, for a model that starts from what is there.
+
+    Repeated border pixels are streaks; at a strength below 1 a base checkpoint would continue them. Only their colour
+    is wanted.
+
+    Args:
+        scene: A scene on an extended canvas.
+
+    Returns:
+        The same scene, smooth where its mask is 1.
+    """
+    sigma = PREFILL_BLUR * max(scene.pixels.shape[:2])
+    blurred = cv2.GaussianBlur(scene.pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    pixels = np.where(scene.mask[:, :, None] > 0.0, blurred, scene.pixels).astype(np.uint8)
+    return replace(scene, pixels=pixels)
 
 
 def plan_region(mask: Mask, blend: Blend, *, native_pixels: int, multiple: int) -> RegionPlan:

@@ -20,7 +20,7 @@ from editing.flux.quiet import quiet_libraries
 from editing.flux.settings import FluxSettings
 from editing.operations import Control, Erase, Generate, Inpaint, Operation, Outpaint, Sampling
 from editing.rasters import Mask, Pixels, Raster
-from editing.regions import Scene, edit_region, extend, plan_region
+from editing.regions import Scene, edit_region, extend, plan_region, prefilled
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "opencv-python-headless")
 
@@ -184,6 +184,8 @@ class FluxEngine:
         images: list[Pixels] = []
 
         def paint(scene: Scene) -> Pixels:
+            if isinstance(operation, Outpaint) and route != "fill":  # Fill never sees what its mask covers
+                scene = prefilled(scene)
             images.extend(
                 control_image(control, size=plan.size, own=scene.pixels, box=scene.box, frame=raster.size)
                 for control in controls

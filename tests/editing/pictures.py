@@ -97,7 +97,25 @@ def grey_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", b"mntr", tags)
 
 
-def _profile(space: bytes, device_class: bytes, tags: dict[bytes, bytes]) -> bytes:
+def cmyk_profile() -> bytes:
+    """An ICC v2 CMYK profile that prints every ink as the same neutral grey (ICC.1:2001-04, lut8Type)."""
+    ramp = bytes(range(256))
+    grid = b""
+    for corner in range(16):
+        inks = corner.bit_count()
+        grid += bytes([255 - 60 * inks, 128, 128])
+    identity = b"".join(_s15fixed16(v) for v in (1, 0, 0, 0, 1, 0, 0, 0, 1))
+    lut = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + ramp * 4 + grid + ramp * 3
+    tags = {
+        b"desc": _text(b"desc", "inks"),
+        b"cprt": _text(b"text", "CC0"),
+        b"wtpt": _xyz(0.9642, 1.0, 0.8249),
+        b"A2B0": lut,
+    }
+    return _profile(b"CMYK", b"prtr", tags, connection=b"Lab ")
+
+
+def _profile(space: bytes, device_class: bytes, tags: dict[bytes, bytes], connection: bytes = b"XYZ ") -> bytes:
     table, body = len(tags).to_bytes(4, "big"), b""
     start = 128 + 4 + 12 * len(tags)
     for signature, data in tags.items():
@@ -107,7 +125,7 @@ def _profile(space: bytes, device_class: bytes, tags: dict[bytes, bytes]) -> byt
     header = bytearray(128)
     header[0:4] = (start + len(body)).to_bytes(4, "big")
     header[8:12] = b"\x02\x40\0\0"
-    header[12:16], header[16:20], header[20:24] = device_class, space, b"XYZ "
+    header[12:16], header[16:20], header[20:24] = device_class, space, connection
     header[36:40] = b"acsp"
     header[68:80] = _s15fixed16(0.9642) + _s15fixed16(1.0) + _s15fixed16(0.8249)
     return bytes(header) + table + body

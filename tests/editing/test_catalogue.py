@@ -103,7 +103,7 @@ def test_what_a_checkpoint_cannot_do_is_refused_with_a_reason(name: str) -> None
 
 
 @pytest.mark.parametrize(("side", "fits"), [(256, True), (257, False)])
-def test_a_picture_larger_than_a_checkpoint_makes_is_refused_with_the_limit(side: int, fits: bool) -> None:  # noqa: FBT001
+def test_a_picture_larger_than_a_checkpoint_makes_is_refused_with_the_limit(side: int, fits: bool) -> None:
     operation = Generate(prompt="x", width=side, height=256, sampling=sampling(), checkpoint="flux-mini")
     if fits:
         assert check_operation(operation).name == "flux-mini"

@@ -14,7 +14,7 @@ from editing.decoding import PictureLimits, decode_picture, sniff_media_type
 from editing.encoding import OutputFormat, encode_picture
 from editing.errors import PictureError
 from editing.rasters import Raster
-from tests.editing.pictures import adobe_like_profile, encoded, grey_profile, noise, scenery, wide_profile
+from tests.editing.pictures import adobe_like_profile, cmyk_profile, encoded, grey_profile, noise, scenery, wide_profile
 
 PIXELS = noise(20, 30)
 IMAGE = Image.fromarray(PIXELS)
@@ -192,6 +192,16 @@ def test_cmyk_becomes_srgb() -> None:
     assert red < 60
     assert min(green, blue) > 180
     assert "cmyk_converted" in raster.notes
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
+def test_cmyk_goes_through_its_profile(file_format: str) -> None:
+    cyan = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    raster = decode_picture(encoded(cyan, file_format, icc_profile=cmyk_profile()))
+    red, green, blue = (int(v) for v in raster.pixels[8, 8])
+    assert max(red, green, blue) - min(red, green, blue) <= 4  # the profile's cyan is a grey
+    assert 150 < green < 220
+    assert (raster.icc_profile, raster.notes) == (None, ("cmyk_converted",))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

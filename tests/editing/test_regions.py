@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from editing.boxes import Box
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
 from editing.encoding import OutputFormat, encode_picture
 from editing.operations import Blend
 from editing.placement import Placement
 from editing.rasters import Mask, Pixels, Raster
-from editing.regions import Scene, edit_region, extend, plan_region
+from editing.regions import Scene, edit_region, extend, plan_region, prefilled
 from tests.editing.pictures import (
     adobe_like_profile,
     box_mask,
@@ -241,3 +242,14 @@ def test_outpaint_fills_new_alpha_opaque_and_starts_from_the_border() -> None:
     assert (canvas.raster.alpha[:, 30:] == 255).all()
     assert np.array_equal(canvas.raster.pixels[:, 31], picture.pixels[:, 29])
     assert canvas.mask.sum() == 20 * 5
+
+
+def test_prefilling_smooths_the_streaks_and_nothing_else() -> None:
+    picture = Raster(pixels=noise(64, 64))
+    canvas = extend(picture, Placement.from_margins(picture.size, top=0, right=64, bottom=0, left=0))
+    scene = Scene(pixels=canvas.raster.pixels, mask=canvas.mask, box=Box(left=0, top=0, right=128, bottom=64))
+    smooth = prefilled(scene)
+    assert np.array_equal(smooth.pixels[:, :64], picture.pixels)
+    assert (
+        smooth.pixels[:, 100].astype(int).std(axis=0).max() < 0.4 * scene.pixels[:, 100].astype(int).std(axis=0).min()
+    )
