@@ -10,6 +10,8 @@ import numpy as np
 from editing.errors import MaskError
 from editing.rasters import Mask
 
+LATENT_CELL = 8
+"""Side of a latent, in pixels: FLUX's VAE scales by 8."""
 _CORE = np.float32(0.5)
 
 
@@ -62,6 +64,22 @@ def grow(mask: Mask, pixels: int) -> Mask:
         return (mask > 0.0).astype(np.float32)
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return (distance <= np.float32(pixels)).astype(np.float32)
+
+
+def whole_cells(mask: Mask) -> Mask:
+    """Widen a mask to whole latents, the least that a model repaints.
+
+    A pipeline that samples one pixel of each latent would lose thin strokes otherwise.
+
+    Args:
+        mask: float32 (h, w), 1 paint, 0 keep; sides are multiples of 8.
+
+    Returns:
+        float32 (h, w): 1 in every 8x8 cell with anything to paint.
+    """
+    height, width = mask.shape
+    cells = mask.reshape(height // LATENT_CELL, LATENT_CELL, width // LATENT_CELL, LATENT_CELL).max(axis=(1, 3))
+    return np.asarray(np.repeat(np.repeat(cells, LATENT_CELL, axis=0), LATENT_CELL, axis=1), dtype=np.float32)
 
 
 def depth(mask: Mask) -> float:

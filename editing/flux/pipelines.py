@@ -18,6 +18,7 @@ from editing.errors import EditCancelled, EngineError
 from editing.flux.loading import LoadedCheckpoint  # imports the shim before diffusers
 from editing.flux.noise import seeded_generator
 from editing.flux.settings import FluxSettings, MemoryProfile
+from editing.masks import whole_cells
 from editing.operations import Control, Sampling
 from editing.rasters import Mask, Pixels
 
@@ -30,8 +31,6 @@ from diffusers import (  # isort: skip
     FluxPipeline,
 )
 
-LATENT_CELL = 8
-"""Side of a latent, in pixels: the VAE scales by 8."""
 _RUN_ERRORS = (RuntimeError, ValueError, TypeError, LookupError)
 
 
@@ -218,20 +217,6 @@ class _Watcher:
         if stop:
             raise EditCancelled
         return tensors
-
-
-def whole_cells(mask: Mask) -> Mask:
-    """Widen a mask to whole latents: a pipeline that samples one pixel of each would lose thin strokes.
-
-    Args:
-        mask: float32 (h, w), 1 paint, 0 keep; sides are multiples of 8.
-
-    Returns:
-        float32 (h, w): 1 in every 8x8 cell with anything to paint.
-    """
-    height, width = mask.shape
-    cells = mask.reshape(height // LATENT_CELL, LATENT_CELL, width // LATENT_CELL, LATENT_CELL).max(axis=(1, 3))
-    return np.asarray(np.repeat(np.repeat(cells, LATENT_CELL, axis=0), LATENT_CELL, axis=1), dtype=np.float32)
 
 
 def _to_pixels(values: Any, loaded: LoadedCheckpoint) -> Pixels:

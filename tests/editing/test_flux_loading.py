@@ -156,18 +156,6 @@ def test_offload_without_an_accelerator_is_refused_at_the_start(memory: str) -> 
     assert caught.value.code == "offload_unavailable"
 
 
-def test_thin_strokes_survive_in_latents() -> None:
-    import numpy as np
-
-    from editing.flux.pipelines import whole_cells
-
-    mask = np.zeros((32, 32), np.float32)
-    mask[9, 13] = 1.0
-    cells = whole_cells(mask)
-    assert cells.sum() == 64
-    assert cells[8:16, 8:16].all()
-
-
 def test_torchvision_imports_beside_any_build_of_torch() -> None:
     from editing.flux.torchvision_shim import ensure_torchvision
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from editing.boxes import bounds, edit_box, model_size, padded_size
 from editing.errors import OperationError
-from editing.masks import depth, grow, inward_feather, outward_feather
+from editing.masks import depth, grow, inward_feather, outward_feather, whole_cells
 from editing.placement import Placement
 from editing.resampling import resize_mask, resize_pixels
 from tests.editing.pictures import box_mask, noise
@@ -134,3 +134,11 @@ def test_resizing_to_the_same_size_changes_nothing() -> None:
     pixels = noise(20, 30)
     assert np.array_equal(resize_pixels(pixels, (30, 20)), pixels)
     assert resize_pixels(pixels, (15, 40)).shape == (40, 15, 3)
+
+
+def test_thin_strokes_survive_in_latents() -> None:
+    mask = np.zeros((32, 32), np.float32)
+    mask[9, 13] = 1.0
+    cells = whole_cells(mask)
+    assert cells.sum() == 64
+    assert cells[8:16, 8:16].all()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from editing.boxes import Box
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
 from editing.encoding import OutputFormat, encode_picture
+from editing.masks import whole_cells
 from editing.operations import Blend
 from editing.placement import Placement
 from editing.rasters import Mask, Pixels, Raster
@@ -231,8 +232,8 @@ def test_a_shift_that_differs_from_edge_to_edge_is_followed() -> None:
 
     plan = plan_region(mask, Blend(feather=0, context=40), native_pixels=128 * 128, multiple=16)
     result = edit_region(picture, mask, plan, ramped).pixels.astype(int)
-    assert np.abs(result - 120)[60:70, 40:44].mean() < 4
-    assert np.abs(result - 120)[60:70, 84:88].mean() < 4
+    assert np.abs(result - 120)[60:70, 40:44].mean() < 7  # one offset for all would leave more than 10
+    assert np.abs(result - 120)[60:70, 84:88].mean() < 7
 
 
 def test_outpaint_fills_new_alpha_opaque_and_starts_from_the_border() -> None:
@@ -253,3 +254,19 @@ def test_prefilling_smooths_the_streaks_and_nothing_else() -> None:
     assert (
         smooth.pixels[:, 100].astype(int).std(axis=0).max() < 0.4 * scene.pixels[:, 100].astype(int).std(axis=0).min()
     )
+
+
+def test_what_shares_a_latent_with_the_mask_does_not_tint_the_edit() -> None:
+    """A base checkpoint repaints whole latents: old colour beside the mask is content, not the model's colour error."""
+    pixels = np.full((128, 128, 3), (220, 200, 150), np.uint8)
+    pixels[44:90, 30:100] = (210, 40, 40)
+    picture, mask = Raster(pixels=pixels), box_mask(128, 128, (20, 20, 110, 60))
+
+    def sandy(scene: Scene) -> Pixels:
+        painted = scene.pixels.copy()
+        painted[whole_cells(scene.mask) > 0] = (220, 200, 150)
+        return painted
+
+    plan = plan_region(mask, Blend(feather=0, grow=0, context=60), native_pixels=128 * 128, multiple=16)
+    result = edit_region(picture, mask, plan, sandy).pixels.astype(int)
+    assert np.abs(result - (220, 200, 150))[20:60, 20:110].max() <= 2
