@@ -39,6 +39,8 @@ BACKGROUNDS = MappingProxyType(
 PHOTO = "photo"
 KINDS = ("circle", "square", "triangle", "star")
 
+_USUAL_SIZES = MappingProxyType({1: (0.27, 0.33), 2: (0.32, 0.38)})  # radius over the room for one shape
+_USUAL_SHIFT = 0.11  # of the picture's side, from the middle
 _SUBPIXEL_BITS = 4
 _PHOTO_SHARE = 0.15
 _STAR_WAIST = 0.42  # inner radius over outer radius
@@ -110,6 +112,7 @@ def draw(
     photographs: Sequence[Picture] = (),
     shapes: int | None = None,
     background: str | None = None,
+    anywhere: bool = False,
 ) -> Drawing:
     """Draw a random picture.
 
@@ -120,6 +123,7 @@ def draw(
         photographs: uint8 (h, w, 3) pictures to cut a "photo" background from; noise is drawn where there are none.
         shapes: How many shapes, 1 or 2; chosen if None.
         background: A name of `BACKGROUNDS` or "photo"; chosen if None.
+        anywhere: Let shapes lie anywhere and be of any size, instead of about the middle.
 
     Returns:
         The picture, its clean background, and what was drawn.
@@ -128,7 +132,7 @@ def draw(
         background = PHOTO if rng.random() < _PHOTO_SHARE else str(rng.choice(list(BACKGROUNDS)))
     clean = draw_background(rng, background, width, height, photographs)
     count = shapes or int(rng.choice([1, 1, 1, 2, 2]))
-    placed = place_shapes(rng, width, height, count)
+    placed = place_shapes(rng, width, height, count, anywhere=anywhere)
     return Drawing(pixels=draw_shapes(clean, placed), clean=clean, background=background, shapes=placed)
 
 
@@ -162,7 +166,9 @@ def draw_background(
     return _to_picture(surface)
 
 
-def place_shapes(rng: np.random.Generator, width: int, height: int, count: int) -> tuple[Shape, ...]:
+def place_shapes(
+    rng: np.random.Generator, width: int, height: int, count: int, *, anywhere: bool = False
+) -> tuple[Shape, ...]:
     """Choose shapes that lie wholly inside the picture and apart from each other.
 
     Args:
@@ -170,6 +176,7 @@ def place_shapes(rng: np.random.Generator, width: int, height: int, count: int) 
         width: Pixels.
         height: Pixels.
         count: 1, or 2: then the first lies in the left half and the second in the right half.
+        anywhere: Use all the room there is, and more sizes; otherwise about the middle of the picture or half.
 
     Returns:
         The shapes from left to right; two never share both colour and kind.
@@ -178,10 +185,13 @@ def place_shapes(rng: np.random.Generator, width: int, height: int, count: int) 
     reach = min(lane, height)
     shapes: list[Shape] = []
     for index in range(count):
-        radius = float(rng.uniform(0.22, 0.34) * reach if count == 1 else rng.uniform(0.29, 0.40) * reach)
-        margin = radius + 2
-        x = float(rng.uniform(index * lane + margin, (index + 1) * lane - margin))
-        y = float(rng.uniform(margin, height - margin))
+        sizes = (0.22, 0.40) if anywhere else _USUAL_SIZES[count]
+        radius = float(rng.uniform(*sizes) * reach)
+        free_x, free_y = lane / 2 - radius - 2, height / 2 - radius - 2
+        if not anywhere:
+            free_x, free_y = min(free_x, _USUAL_SHIFT * width), min(free_y, _USUAL_SHIFT * height)
+        x = float((index + 0.5) * lane + rng.uniform(-free_x, free_x))
+        y = float(height / 2 + rng.uniform(-free_y, free_y))
         shape = random_shape(rng, x, y, radius)
         while shapes and (shape.colour, shape.kind) == (shapes[0].colour, shapes[0].kind):
             shape = random_shape(rng, x, y, radius)

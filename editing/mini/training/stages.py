@@ -82,7 +82,7 @@ def run_base(shop: Workshop) -> None:
     square = source(128, 128)
     phases = (
         Phase(until=0.22, sources=[source(64, 64)], batch=48, first=5000),
-        Phase(until=0.85, sources=[square], batch=16, first=2500),
+        Phase(until=0.8, sources=[square], batch=16, first=2500),
         Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=640),
     )
     _train(pace, shop, flow, phases)
@@ -95,8 +95,8 @@ def run_fill(shop: Workshop) -> None:
     source = _sources(pace, shop, seed=4)
     square = source(128, 128)
     phases = (
-        Phase(until=0.8, sources=[square], batch=16, first=2500),
-        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=500),
+        Phase(until=0.85, sources=[square], batch=16, first=1280),
+        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=320),
     )
     _train(pace, shop, flow, phases)
 
@@ -109,8 +109,8 @@ def run_canny(shop: Workshop) -> None:
     source = _sources(pace, shop, seed=5)
     square = source(128, 128)
     phases = (
-        Phase(until=0.85, sources=[square], batch=16, first=2500),
-        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=500),
+        Phase(until=0.85, sources=[square], batch=16, first=1280),
+        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=320),
     )
     _train(pace, shop, flow, phases)
 

@@ -46,7 +46,7 @@ def fill_sampler(
 
     def sample() -> Sample:
         background = PHOTO if rng.random() < 0.35 else None  # noqa: PLR2004
-        drawing = draw(rng, width, height, photographs=photographs, background=background)
+        drawing = draw(rng, width, height, photographs=photographs, background=background, anywhere=True)
         kind = rng.random()
         if kind < 0.42:  # noqa: PLR2004 - shares of the tasks
             return _insertion(rng, drawing)

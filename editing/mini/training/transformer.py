@@ -16,7 +16,7 @@ from editing.mini.training.text import WIDTH
 
 GUIDANCE = {"base": 3.5, "fill": 30.0, "canny": 3.5}
 _LATENT_CHANNELS = 64
-_NOISE_MEAN = 0.3  # of the logit of the time: shapes and colours are decided where there is much noise
+_NOISE_MEAN = 0.5  # of the logit of the time: shapes and colours are decided where there is much noise
 AVERAGING = 0.9985
 
 
