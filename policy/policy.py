@@ -2,7 +2,8 @@
 
 Invariants:
 - A verdict allows only if each subject was looked at by at least one screener and every finding allows.
-- The shipped rules run on every text; no option, argument or environment variable switches screening off.
+- Rules run on every text. An operator may bring other rules, never none: no option, argument or environment variable
+  switches screening off.
 - A screener that raises, answers nothing, answers late or with something other than findings: BLOCK.
 - An empty rule set, or one that fails its own examples: BLOCK for everything.
 - Nothing is cut off before it is screened; what is too long is blocked.

@@ -1,6 +1,7 @@
 """API keys: shown once, stored as a digest, revocable."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -69,13 +70,24 @@ class KeyStore:
         with self._database.transaction() as session:
             return self._create(session, owner, role, purpose)
 
-    def create_first(self, owner: str, role: Role, purpose: str) -> tuple[ApiKey, str] | None:
-        """Make a key only if there never was one, and None otherwise; of several processes that try, one succeeds."""
+    def create_first(
+        self, owner: str, role: Role, purpose: str, *, keep: Callable[[str], None] = lambda _: None
+    ) -> tuple[ApiKey, str] | None:
+        """Make a key only if there never was one, and None otherwise; of several processes that try, one succeeds.
+
+        Args:
+            owner: As for `create`.
+            role: As for `create`.
+            purpose: As for `create`.
+            keep: Called with the token before the key is committed, to write it down; what it raises undoes the key.
+        """
         with self._database.transaction() as session:
             self._database.serialise(session, _FIRST_KEY_QUEUE)
             if session.scalars(select(ApiKeyRow.id).limit(1)).first() is not None:
                 return None
-            return self._create(session, owner, role, purpose)
+            made = self._create(session, owner, role, purpose)
+            keep(made[1])
+            return made
 
     def find(self, token: str) -> ApiKey | None:
         """The key of a token, None when there is none or it was revoked."""

@@ -6,6 +6,7 @@ The engine is built in `studio.engines`, apart from here, so that the API proces
 
 import logging
 import os
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +157,7 @@ def build_desk(
         clock=store.clock,
         parent=store.images.producer,
         requester=store.requester,
+        report=report_failure,
     )
     leasing = Leasing(
         worker_id=name,
@@ -168,18 +170,28 @@ def build_desk(
     )
 
 
+def report_failure(job_id: str, error: BaseException) -> None:
+    """Tell the operator where a job failed: the stack, not the message, which might repeat a prompt."""
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    log.error("%s failed: %s\n%s", job_id, type(error).__name__, stack)
+
+
 def ensure_bootstrap_key(store: Store, path: Path) -> tuple[ApiKey, str] | None:
     """Make the first key if there is none yet, and keep its token in a file only its owner reads.
+
+    The file is written before the key is committed: a crash between the two leaves a file that the next start
+    overwrites, never a key whose token nobody knows.
 
     Returns:
         The key and its token if one was made now, to be shown once.
     """
-    made = store.keys.create_first(owner="bootstrap", role=Role.OPERATOR, purpose=BOOTSTRAP_PURPOSE)
-    if made is None:
-        return None
-    key, token = made
-    temporary = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(token + "\n")
-    temporary.replace(path)
-    return key, token
+
+    def keep(token: str) -> None:
+        temporary = path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(token + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    return store.keys.create_first(owner="bootstrap", role=Role.OPERATOR, purpose=BOOTSTRAP_PURPOSE, keep=keep)

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -12,7 +13,7 @@ from typing import Any, Final, Protocol, Self
 import httpx
 
 from editing import EditingError
-from storage import ApiKey, StorageError
+from storage import ApiKey, ConflictError, StorageError
 from studio import bootstrap
 from studio.api.bodies import validate
 from studio.api.views import job_view
@@ -119,17 +120,30 @@ class HttpClient:
 class LocalClient:
     """The studio of this home folder, run in this process: same queue, same screening, same records."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, key: str | None = None) -> None:
         self._settings = settings
+        self._token = key
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._fault: BaseException | None = None
 
     def __enter__(self) -> Self:
+        from studio.engines import build_engine
+
         self._services = bootstrap.build_services(self._settings)
         self._store = self._services.store
         self._store.database.upgrade()
         bootstrap.ensure_bootstrap_key(self._store, self._settings.bootstrap_key_path)
         self._key = self._own_key()
+        # Before anything is queued: settings that no engine can be built from must not leave a job behind.
+        self._desk = bootstrap.build_desk(
+            self._settings,
+            self._store,
+            build_engine(self._settings, self._store),
+            name=f"command line {os.getpid()}",
+            facts=dict,
+            policy=self._services.policy,
+        )
         return self
 
     def __exit__(
@@ -149,35 +163,36 @@ class LocalClient:
         return self.job(job.id)
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Read the job."""
+        """Read the job; raises what its thread died of, since nothing else would end it."""
+        if self._fault is not None:
+            raise self._fault
         job = self._store.jobs.get(job_id, self._key.owner)
         return job_view(job, self._store.jobs.position(job)).model_dump(mode="json")
 
     def cancel(self, job_id: str) -> None:
         """Ask that it stop."""
-        self._store.jobs.request_cancel(job_id, self._key.owner)
+        with suppress(ConflictError):
+            self._store.jobs.request_cancel(job_id, self._key.owner)
 
     def image(self, digest: str) -> bytes:
         """Read an image of ours."""
         return self._store.blobs.get(self._store.images.get(digest, self._key.owner).digest)
 
     def _carry_out(self, job_id: str) -> None:
-        from studio.engines import build_engine
-
-        name = f"command line {os.getpid()}"
-        engine = build_engine(self._settings, self._store)
-        desk = bootstrap.build_desk(self._settings, self._store, engine, name=name, facts=dict)
-        work(desk, self._stop, only=job_id)
-        self._store.workers.remove(name)
+        try:
+            work(self._desk, self._stop, only=job_id)
+            self._store.workers.remove(self._desk.leasing.worker_id)
+        except Exception as error:  # noqa: BLE001 - a thread's edge: the caller polls `job`, which raises it
+            self._fault = error
 
     def _own_key(self) -> ApiKey:
-        token = os.environ.get("STUDIO_KEY") or read_key(self._settings)
+        token = self._token or os.environ.get("STUDIO_KEY") or read_key(self._settings)
         key = self._store.keys.find(token) if token else None
         if key is None:
             raise StudioProblem(
                 {
                     "code": "key_invalid",
-                    "detail": "No valid key in STUDIO_KEY or STUDIO_HOME/bootstrap.key; see studio keys create.",
+                    "detail": "No valid key in --key, STUDIO_KEY or STUDIO_HOME/bootstrap.key; see studio keys create.",
                 }
             )
         return key

@@ -5,7 +5,6 @@ can mend the request without reading our source. Values are shortened, and perso
 """
 
 import dataclasses
-import json
 from typing import Any, Final
 
 from typing_extensions import override
@@ -27,6 +26,10 @@ from storage import (
 MEDIA_TYPE: Final = "application/problem+json"
 VALUE_LIMIT: Final = 120
 """Longest value that a problem repeats, in characters."""
+DETAIL_LIMIT: Final = 600
+"""Longest sentence, in characters."""
+LARGEST_EXACT: Final = 2**53
+"""From here on, JSON readers round whole numbers."""
 
 _STATUS: Final[dict[str, tuple[int, str]]] = {
     # the request as a whole
@@ -68,7 +71,7 @@ _EDITING_STATUS: Final = {"picture_too_large": 413}
 """Codes of `editing` that are not plain 422."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Problem(Exception):  # noqa: N818 - RFC 9457's word for it
     """An answer that says no.
 
@@ -106,7 +109,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word for it
             "title": title,
             "status": self.status,
             "code": self.code,
-            "detail": self.detail,
+            "detail": shorten_text(self.detail),
         }
         for name in ("field", "value", "limit"):
             given = getattr(self, name)
@@ -115,19 +118,23 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word for it
         return document | self.extra
 
 
+def shorten_text(text: str) -> str:
+    """Keep a sentence to a length that people read."""
+    valid = text.encode("utf-8", "replace").decode()
+    return valid if len(valid) <= DETAIL_LIMIT else f"{valid[:DETAIL_LIMIT]}..."
+
+
 def shorten(value: Any) -> Any:
-    """Make a value fit to be repeated: plain JSON, at most `VALUE_LIMIT` characters of text."""
-    exact = not isinstance(value, int) or abs(value) < 2**53
-    if exact and isinstance(value, bool | int | float | dict | list | tuple):
-        try:
-            text = json.dumps(value, allow_nan=False)
-        except ValueError:  # infinities, which JSON does not know
-            text = str(value)
-        else:
-            if len(text) <= VALUE_LIMIT:
-                return value
+    """Make a value fit to be repeated: plain JSON in valid Unicode, at most `VALUE_LIMIT` characters of text."""
+    if isinstance(value, bool | int | float) and (not isinstance(value, int) or abs(value) < LARGEST_EXACT):
+        return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124 - not a number
+    if isinstance(value, int):
+        text = str(value) if value.bit_length() < VALUE_LIMIT else f"a number of {value.bit_length()} bits"
     else:
         text = str(value).encode("utf-8", "replace").decode()
+    plain = isinstance(value, list | tuple) and all(isinstance(each, str | int | float) for each in value)
+    if plain and len(text) <= VALUE_LIMIT:
+        return [shorten(each) for each in value]
     return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}... ({len(text)} characters)"
 
 

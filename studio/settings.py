@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as BrokenSettingsError
 from typing_extensions import override
 
-from policy import TEXT_LIMIT
+from editing.catalogue import CATALOGUE
 
 DEFAULT_HOME = Path("~/.studio")
 
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest picture file accepted, in bytes.")
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels (width x height) of a picture or canvas.")
-    max_body_bytes: int = Field(200_000_000, ge=1, description="Largest request body accepted, in bytes.")
+    max_body_bytes: int = Field(140_000_000, ge=1, description="Largest request body accepted, in bytes.")
     max_queued: int = Field(1_000, ge=1, description="Most jobs waiting; beyond that new ones get 503 queue_full.")
     max_wait_seconds: float = Field(
         60, ge=0, le=600, description="Longest `Prefer: wait=N` that is honoured, in seconds."
@@ -91,17 +92,19 @@ class Settings(BaseSettings):
         """Where the first key is kept, mode 0600."""
         return self.home_path / "bootstrap.key"
 
-    @property
-    def text_limit(self) -> int:
-        """Longest prompt, in characters; fixed, because screening promises to read all of it."""
-        return TEXT_LIMIT
-
     @model_validator(mode="after")
     def _body_holds_a_picture(self) -> "Settings":
         if self.max_body_bytes < self.max_upload_bytes:
             raise ValueError(
                 f"max_body_bytes ({self.max_body_bytes}) must be at least max_upload_bytes ({self.max_upload_bytes})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _checkpoints_are_in_the_catalogue(self) -> "Settings":
+        unknown = {*self.checkpoints, *self.weights, *self.revisions} - set(CATALOGUE)
+        if unknown:
+            raise ValueError(f"no checkpoint is called {', '.join(sorted(unknown))}; there are {', '.join(CATALOGUE)}")
         return self
 
     @classmethod
@@ -133,6 +136,8 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         lines = [f"STUDIO_{'_'.join(map(str, e['loc'])).upper() or 'SETTINGS'}: {e['msg']}" for e in error.errors()]
         raise SettingsError("; ".join(lines)) from error
+    except BrokenSettingsError as error:
+        raise SettingsError(f"{error}: {error.__cause__}") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"STUDIO_CONFIG: the settings file cannot be read: {error}") from error
 

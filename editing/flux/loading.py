@@ -171,10 +171,18 @@ def pick_device(settings: FluxSettings) -> torch.device:
         The device of the settings, or the accelerator if there is one, or the CPU.
 
     Raises:
-        EngineError: `offload_unavailable`, if the memory profile needs an accelerator and there is none.
+        EngineError: `device_unknown`; `offload_unavailable`, if the memory profile needs an accelerator and there is none.
     """
     accelerator = torch.accelerator.current_accelerator(check_available=True)
-    device = torch.device(settings.device) if settings.device else (accelerator or torch.device("cpu"))
+    try:
+        device = torch.device(settings.device) if settings.device else (accelerator or torch.device("cpu"))
+    except RuntimeError as error:
+        raise EngineError(
+            f"there is no device {settings.device!r}; name one such as cpu or cuda:0",
+            code="device_unknown",
+            field="device",
+            value=settings.device,
+        ) from error
     if settings.memory is not MemoryProfile.RESIDENT and (accelerator is None or device.type == "cpu"):
         raise EngineError(
             f"memory profile {settings.memory.value} needs an accelerator, and the device is {device}; "

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
+from anyio import to_thread
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
+from starlette.formparsers import MultiPartException, MultiPartParser
+from typing_extensions import override
 
 from studio.problems import Problem
 
@@ -22,37 +23,40 @@ M = TypeVar("M", bound=BaseModel)
 
 _JSON_FIELDS: Final = frozenset({"controls"})
 """Fields of a form that hold JSON."""
-_KINDS: Final = {"extra_forbidden": "field_unknown", "missing": "field_missing"}
+_PICTURES: Final = frozenset({"image", "mask"})
+"""Fields of a form that hold a picture file."""
+_KINDS: Final = {"extra_forbidden": "field_unknown", "missing": "field_missing", "too_long": "control_too_many"}
 _OWN: Final = frozenset({"text_too_long", "text_invalid", "seed_out_of_range", "request_invalid"})
 MAX_FILES: Final = 12
 MAX_FIELDS: Final = 60
 
 
 async def read_body(request: Request, shape: type[M], *, max_part_bytes: int) -> M:
-    """Read and validate a body.
+    """Read and validate a body; parsing runs in a thread, so that a large body stalls nobody else.
 
     Args:
         request: The request; its key has been checked.
         shape: What the body must be.
-        max_part_bytes: Largest single part of a multipart body.
+        max_part_bytes: Largest single text part of a form.
 
     Raises:
         Problem: The body is not readable, or not of that shape.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    limiter = request.app.state.decoding
     if kind == "application/json":
-        members = parse_json(await request.body())
-    elif kind in {"multipart/form-data", "application/x-www-form-urlencoded"}:
-        members = await _form(request, max_part_bytes)
-    else:
-        raise Problem(
-            "content_type_unsupported",
-            "Send application/json or multipart/form-data.",
-            "Content-Type",
-            kind,
-            ["application/json", "multipart/form-data"],
-        )
-    return validate(members, shape)
+        body = await request.body()
+        return await to_thread.run_sync(lambda: validate(parse_json(body), shape), limiter=limiter)
+    if kind == "multipart/form-data":
+        parts = await _parts(request, max_part_bytes)
+        return await to_thread.run_sync(lambda: validate(_members(parts), shape), limiter=limiter)
+    raise Problem(
+        "content_type_unsupported",
+        "Send application/json or multipart/form-data.",
+        "Content-Type",
+        kind,
+        ["application/json", "multipart/form-data"],
+    )
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -132,14 +136,12 @@ def _dotted(location: tuple[str | int, ...]) -> str:
     return text[:100]
 
 
-async def _form(request: Request, max_part_bytes: int) -> dict[str, Any]:
-    members: dict[str, Any] = {}
+async def _parts(request: Request, max_part_bytes: int) -> list[tuple[str, str | bytes]]:
+    """The parts of a form: text fields as text, files as bytes."""
     async with open_form(request, max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_bytes=max_part_bytes) as form:
-        for name, value in form.multi_items():
-            if name in members:
-                raise Problem("request_invalid", f"{name} is given twice.", name)
-            members[name] = await _part(name, value)
-    return members
+        return [
+            (name, await value.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
+        ]
 
 
 @asynccontextmanager
@@ -149,12 +151,15 @@ async def open_form(
     """Parse a form, and close its files afterwards.
 
     Raises:
-        Problem: `body_unreadable`.
+        Problem: `body_unreadable`; also for text that is not UTF-8.
     """
+    parser = _StrictParser(
+        request.headers, request.stream(), max_files=max_files, max_fields=max_fields, max_part_size=max_part_bytes
+    )
     try:
-        form = await request.form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_bytes)
-    except (MultiPartException, UnicodeDecodeError, HTTPException) as error:
-        said = getattr(error, "message", None) or getattr(error, "detail", None) or error
+        form = await parser.parse()
+    except (MultiPartException, KeyError) as error:
+        said = getattr(error, "message", None) or f"its content type lacks {error}"
         raise Problem("body_unreadable", f"The form cannot be read: {said}") from error
     try:
         yield form
@@ -162,17 +167,42 @@ async def open_form(
         await form.close()
 
 
-async def _part(name: str, value: UploadFile | str) -> Any:
-    if isinstance(value, UploadFile):
-        data = await value.read()
-        if name in _JSON_FIELDS:
-            return _json_field(name, data.decode("utf-8", "replace"))
-        return base64.b64encode(data).decode() if data else ""
-    return _json_field(name, value) if name in _JSON_FIELDS else value
+class _StrictParser(MultiPartParser):
+    """Starlette's parser, without its fallback to Latin-1: what is not UTF-8 is refused, not guessed."""
+
+    @override
+    def on_part_end(self) -> None:
+        part = self._current_part
+        if part.file is None:
+            try:
+                part.data.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise MultiPartException(f"{part.field_name} is not UTF-8 at byte {error.start}") from error
+        super().on_part_end()
+
+
+def _members(parts: Sequence[tuple[str, str | bytes]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in parts:
+        if name in members:
+            raise Problem("request_invalid", f"{name} is given twice.", name)
+        members[name] = _member(name, value)
+    return members
+
+
+def _member(name: str, value: str | bytes) -> Any:
+    """A picture is bytes and becomes base64, as in JSON; whatever else comes as a file is text."""
+    if isinstance(value, bytes) and name in _PICTURES:
+        return base64.b64encode(value).decode() if value else ""
+    try:
+        text = value.decode("utf-8") if isinstance(value, bytes) else value
+    except UnicodeDecodeError as error:
+        raise Problem("body_unreadable", f"{name} is not UTF-8 at byte {error.start}.", name) from error
+    return _json_field(name, text) if name in _JSON_FIELDS else text
 
 
 def _json_field(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
         raise Problem("request_invalid", f"{name} must hold JSON: {str(error)[:200]}", name) from error

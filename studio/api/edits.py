@@ -26,7 +26,7 @@ R = TypeVar("R", GenerateRequest, InpaintRequest, OutpaintRequest, EraseRequest)
 POLL_SECONDS = 0.1
 """How often a waiting request looks whether its job has ended."""
 ACCEPTED = 202
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,6})(?=$|[,;\s])")
+_SECONDS = re.compile(r"\d{1,6}")
 
 
 def _documented(shape: type[EditRequest]) -> dict[str, Any]:
@@ -84,12 +84,14 @@ def wait_of(header: str, services: Services) -> float:
     Raises:
         Problem: `header_invalid`.
     """
-    if "wait" not in header:
-        return 0
-    found = _WAIT.search(header)
-    if found is None:
-        raise Problem("header_invalid", "Prefer: wait=N takes whole seconds.", "Prefer", header, "wait=N")
-    return min(float(found[1]), services.settings.max_wait_seconds)
+    for preference in re.split(r"[,;]", header):
+        name, _, value = preference.partition("=")
+        if name.strip().lower() != "wait":
+            continue  # RFC 7240: what we do not know is ignored
+        if not _SECONDS.fullmatch(value.strip()):
+            raise Problem("header_invalid", "Prefer: wait=N takes whole seconds.", "Prefer", header, "wait=N")
+        return min(float(value), services.settings.max_wait_seconds)
+    return 0
 
 
 async def wait_for(services: Services, job_id: str, seconds: float) -> Any:

@@ -56,7 +56,9 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> JSONResponse:
         code = _HTTP.get(error.status_code, "request_invalid")
-        return answer(Problem(code, str(error.detail), status_code=error.status_code), request)
+        response = answer(Problem(code, str(error.detail), status_code=error.status_code), request)
+        response.headers.update(error.headers or {})  # Allow, for instance
+        return response
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""The edits' bodies for OpenAPI: schema, form variant, and examples that can be sent as they are."""
+"""The edits' bodies for OpenAPI: schema, form variant, and an example each."""
 
 from typing import Any
 

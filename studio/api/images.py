@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from editing.decoding import decode_picture
+from editing.encoding import OutputFormat, encode_picture
 from policy import Decision
 from storage import ApiKey, NotFoundError, Origin
 from studio.api.bodies import open_form
@@ -48,20 +50,37 @@ async def upload(request: Request, response: Response, key: Creator) -> ImageVie
 
 
 @router.get("/{digest}", summary="Download an image", response_class=Response)
-def download(request: Request, digest: str, key: Caller) -> Response:
-    """Read an image of yours: an upload, or the output of a job."""
+async def download(request: Request, digest: str, key: Caller) -> Response:
+    """Read an image of yours: the output of a job as it was made; an upload as the raster that was screened.
+
+    An upload comes back as a PNG of its pixels, profile and transparency. What else its file held, further frames,
+    metadata, bytes after its end, was not screened and is not given out.
+    """
     services = services_of(request)
-    image = services.store.images.get(digest, scope(key))
-    etag = f'"{image.digest}"'
+    image = await run_in_threadpool(services.store.images.get, digest, scope(key))
+    uploaded = image.origin is Origin.UPLOAD
+    etag = f'"{image.digest}{"-raster" if uploaded else ""}"'
     headers = {
         "ETag": etag,
         "Cache-Control": "private, max-age=31536000, immutable",
         "X-Content-Type-Options": "nosniff",
         "X-Pixel-Sha256": image.pixel_sha256,
     }
-    if request.headers.get("if-none-match") == etag:
+    wanted = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    if etag in wanted or "*" in wanted:
         return Response(status_code=304, headers=headers)
-    return Response(services.store.blobs.get(image.digest), media_type=image.media_type, headers=headers)
+    limiter = request.app.state.decoding
+    data = await to_thread.run_sync(_raster_file if uploaded else _file, services, image.digest, limiter=limiter)
+    return Response(data, media_type="image/png" if uploaded else image.media_type, headers=headers)
+
+
+def _file(services: Services, digest: str) -> bytes:
+    return services.store.blobs.get(digest)
+
+
+def _raster_file(services: Services, digest: str) -> bytes:
+    raster = decode_picture(services.store.blobs.get(digest), services.limits, field="image")
+    return encode_picture(raster, OutputFormat.PNG)
 
 
 async def _file_of(request: Request) -> bytes:
@@ -81,7 +100,7 @@ def _admit(services: Services, key: ApiKey, data: bytes) -> ImageView:
     raster = decode_picture(data, services.limits, field="image")
     digest = hashlib.sha256(data).hexdigest()
     picture = replace(Input.of("image", digest, data, raster), parent=store.images.producer(digest, key.owner))
-    verdict = services.policy.screen([of_picture("image", raster, digest)])
+    verdict = services.policy.screen(of_picture("image", raster, digest))
     record = upload_record(
         owner=key.owner,
         requester={"key": key.id, "role": key.role.value, "purpose": key.purpose},
@@ -97,9 +116,9 @@ def _admit(services: Services, key: ApiKey, data: bytes) -> ImageView:
             "image",
             extra={"verdict": verdict_view(verdict).model_dump(), "record": kept.id},
         )
+    store.blobs.put(data)  # also where it is known: this mends a blob that was lost or damaged
     try:  # the same file again is the same image; one record is enough
         return image_view(store.images.get(digest, key.owner))
     except NotFoundError:
-        store.blobs.put(data)
         store.records.append(record, images=(picture.file.row(Origin.UPLOAD),))
         return image_view(store.images.get(digest, key.owner))

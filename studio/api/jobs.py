@@ -27,7 +27,10 @@ def list_jobs(
     """List jobs, newest first: your owner's, or everybody's for reviewers, auditors and operators."""
     jobs = services_of(request).store.jobs
     page = jobs.list(scope(key), state=state, limit=limit, before=cursor)
-    return JobPage(jobs=[job_view(each, jobs.position(each)) for each in page.items], next=page.next_cursor)
+    return JobPage(
+        jobs=[job_view(each, jobs.position(each) if each.state is JobState.QUEUED else None) for each in page.items],
+        next=page.next_cursor,
+    )
 
 
 @router.get("/{job_id}", summary="Follow a job")

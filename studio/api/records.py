@@ -1,6 +1,6 @@
 """GET /v1/records: what an auditor reads."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -40,15 +40,10 @@ def list_records(
                 "request_invalid", f"decision={decision} and outcome={outcome} exclude each other.", "outcome"
             )
         outcome = wanted
-    for name, moment in (("since", since), ("until", until)):
-        if moment is not None and moment.tzinfo is None:
-            raise Problem(
-                "request_invalid", f"{name} needs a time zone, for instance a Z at its end.", name, str(moment)
-            )
     page = services_of(request).store.records.list(
         owner or allowed,
-        since=since,
-        until=until,
+        since=since and in_utc("since", since),
+        until=until and in_utc("until", until),
         operation=operation,
         outcome=outcome,
         limit=limit,
@@ -61,3 +56,17 @@ def list_records(
 def read_record(request: Request, record_id: str, key: Caller) -> RecordView:
     """Read one record with its links to the records it was made from and those made from it."""
     return record_view(services_of(request).store.records.get(record_id, scope(key)))
+
+
+def in_utc(name: str, moment: datetime) -> datetime:
+    """A query's time in UTC.
+
+    Raises:
+        Problem: It has no time zone, or lies outside the calendar once it is converted.
+    """
+    if moment.tzinfo is None:
+        raise Problem("request_invalid", f"{name} needs a time zone, for instance a Z at its end.", name, str(moment))
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise Problem("request_invalid", f"{name} lies outside the calendar.", name, str(moment)) from error

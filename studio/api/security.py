@@ -9,10 +9,9 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from storage import ApiKey, Role
 from studio.bootstrap import Services
+from studio.jobs.accept import CREATORS, require_role
 from studio.problems import Problem
 
-CREATE: Final = frozenset({Role.EDITOR, Role.OPERATOR})
-"""Roles that may ask for edits."""
 SEE_ALL: Final = frozenset({Role.REVIEWER, Role.AUDITOR, Role.OPERATOR})
 """Roles that may read what belongs to others."""
 
@@ -52,13 +51,7 @@ def role(allowed: frozenset[Role]) -> Callable[[ApiKey], ApiKey]:
     """A dependency that lets only some roles through."""
 
     def check(key: Annotated[ApiKey, Depends(caller)]) -> ApiKey:
-        if key.role not in allowed:
-            raise Problem(
-                "role_forbidden",
-                f"A key with the role {key.role.value} may not do this; it takes one of {', '.join(sorted(allowed))}.",
-                value=key.role.value,
-                limit=sorted(allowed),
-            )
+        require_role(key, allowed)
         return key
 
     return check
@@ -70,4 +63,4 @@ def scope(key: ApiKey) -> str | None:
 
 
 Caller = Annotated[ApiKey, Depends(caller)]
-Creator = Annotated[ApiKey, Depends(role(CREATE))]
+Creator = Annotated[ApiKey, Depends(role(CREATORS))]

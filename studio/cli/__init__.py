@@ -34,6 +34,7 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; a problem prints one line that says what to do, never a traceback."""
+    import httpx
     from sqlalchemy.exc import SQLAlchemyError
 
     from editing import EditingError
@@ -45,6 +46,8 @@ def main() -> None:
         app()
     except StudioProblem as problem:
         _fail(f"{problem.document.get('code', 'problem')}: {problem}")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        _fail(f"the studio cannot be reached: {error}; is it running, and is --url its address?")
     except (SettingsError, EditingError, StorageError, SQLAlchemyError, OSError) as error:
         _fail(f"{type(error).__name__}: {error}")
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from editing.decoding import MaskPolarity
 from studio.settings import load_settings
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ Seed = Annotated[str | None, typer.Option(help="0..2^64-1; drawn and recorded if
 Steps = Annotated[int | None, typer.Option(help="Denoising steps.")]
 Guidance = Annotated[float | None, typer.Option(help="FLUX's distilled guidance.")]
 CheckpointName = Annotated[str | None, typer.Option("--checkpoint", help="Name from `studio models list`.")]
-Polarity = Annotated[str | None, typer.Option(help="Edited part of the mask: auto, white, black, transparent.")]
+Polarity = Annotated[MaskPolarity | None, typer.Option(help="Which part of the mask is edited.")]
 Canny = Annotated[Path | None, typer.Option(help="Picture whose edges steer the result.", exists=True, dir_okay=False)]
 
 
@@ -133,14 +134,14 @@ def check(
     """Count the values that differ outside the mask; exits 1 if there are any."""
     from rich.table import Table
 
-    from editing.decoding import MaskPolarity, decode_mask, decode_picture
+    from editing.decoding import decode_mask, decode_picture
     from editing.opening import PictureLimits
     from studio.cli.output import emit
 
     old, new = (decode_picture(each.read_bytes(), PictureLimits()) for each in (before, after))
     if old.size != new.size:
         raise typer.BadParameter(f"the pictures differ in size: {old.size} and {new.size}")
-    polarity = MaskPolarity(mask_polarity or MaskPolarity.AUTO)
+    polarity = mask_polarity or MaskPolarity.AUTO
     painted = decode_mask(mask.read_bytes(), size=old.size, limits=PictureLimits(), polarity=polarity)
     differs = old.pixels != new.pixels
     facts = {
@@ -177,6 +178,8 @@ def _run(
     settings = load_settings()
     if out.suffix.lower() not in _FORMATS:
         raise typer.BadParameter(f"--out must end in {', '.join(_FORMATS)}, got {out.suffix or out.name!r}")
+    if not out.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--out: there is no folder {out.absolute().parent}")
     members = {name: value for name, value in members.items() if value is not None}
     members["output_format"] = _FORMATS[out.suffix.lower()]
     if url:
@@ -185,7 +188,7 @@ def _run(
             raise StudioProblem({"code": "key_missing", "detail": "Give --key, or STUDIO_KEY."})
         client: Any = HttpClient(url, token)
     else:
-        client = LocalClient(settings)
+        client = LocalClient(settings, key)
     with client:
         job = client.submit(operation, members, pictures)
         job = follow(client.job, client.cancel, job)

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys. To
 
 @app.command("create")
 def create(
-    owner: Annotated[str, typer.Option(help="Whose jobs, images and records it reads: a team, a customer.")],
+    owner: Annotated[str, typer.Option(help="Whose things it reads: a handle, no name, since every record has it.")],
     role: Annotated[Role, typer.Option(help="What it may do.")],
     purpose: Annotated[str, typer.Option(help="What it is for; goes into every record made with it.")],
 ) -> None:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from storage import Outcome
 from studio.cli.output import emit
 from studio.settings import load_settings
 
@@ -22,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 def list_records(
     owner: Annotated[str | None, typer.Option(help="Only this owner's.")] = None,
     operation: Annotated[str | None, typer.Option(help="Only this operation.")] = None,
-    outcome: Annotated[str | None, typer.Option(help="done, refused, held, failed or cancelled.")] = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only this outcome.")] = None,
     since: Annotated[datetime | None, typer.Option(help="From this time on, UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(help="Before this time, UTC.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most this many.")] = 20,
@@ -33,7 +34,6 @@ def list_records(
     """List records, newest first."""
     from datetime import UTC
 
-    from storage import Outcome
     from studio import bootstrap
     from studio.api.views import record_view
 
@@ -43,7 +43,7 @@ def list_records(
         since=since and since.replace(tzinfo=UTC),
         until=until and until.replace(tzinfo=UTC),
         operation=operation,
-        outcome=Outcome(outcome) if outcome else None,
+        outcome=outcome,
         limit=limit,
         after=cursor,
     )

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from typing import Annotated, Any
 
 import typer
@@ -40,7 +41,8 @@ def serve(
     services.store.database.upgrade()
     made = bootstrap.ensure_bootstrap_key(services.store, settings.bootstrap_key_path)
     listening = _listen(settings)
-    address = f"http://{settings.host}:{listening.getsockname()[1]}"
+    host_part = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host_part}:{listening.getsockname()[1]}"
     typer.echo(f"Studio {__version__} listens on {address}  (documentation: {address}/docs)")
     if made:
         typer.echo(f"First API key, shown once and kept in {settings.bootstrap_key_path}: {made[1]}")
@@ -107,11 +109,14 @@ class _Supervisor(threading.Thread):
         pause = shortest
         command = [sys.executable, "-m", "studio", "worker", "--parent", str(os.getpid())]
         while not self._stop_asked.is_set():
+            begun = time.monotonic()
             self._child = subprocess.Popen(command)  # noqa: S603 - our own interpreter and module
             while self._child.poll() is None and not self._stop_asked.wait(0.2):
                 pass
             if self._stop_asked.is_set():
                 return
+            if time.monotonic() - begun > longest:
+                pause = shortest  # it had worked well for a while
             log.warning("the worker ended with %s; starting another in %.0f s", self._child.returncode, pause)
             self._stop_asked.wait(pause)
             pause = min(pause * 2, longest)

@@ -27,6 +27,7 @@ from studio.demo.sheet import Panel, draw_sheet
 from studio.settings import load_settings
 
 START_SECONDS: Final = 60
+EDIT_SECONDS: Final = 600
 PROMPTS: Final = {
     "generate": "a red circle on a sand background",
     "inpaint": "a blue star",
@@ -109,7 +110,7 @@ def _requests(client: HttpClient, folder: Path, console: Console) -> tuple[Jobs,
         "guided": client.submit("generate", {"prompt": PROMPTS["guided"], "seed": 4, "controls": guided}, {}),
     }
     jobs = _follow(client, first, console)
-    outputs = {name: _output(client, job) for name, job in jobs.items() if job["state"] == "done"}
+    outputs = {name: _output(client, job) for name, job in jobs.items() if name != "refused"}
     drawn = np.asarray(outputs["generate"])
     area = pictures.save(pictures.around_what_stands_out(drawn), folder / "area.png")
     digest = jobs["generate"]["outputs"][0]["digest"]
@@ -128,7 +129,10 @@ def _follow(client: HttpClient, jobs: Jobs, console: Console) -> Jobs:
     )
     with Progress(*columns, console=console) as bar:
         tasks = {name: bar.add_task(name, total=None, state="queued") for name in jobs}
+        deadline = time.monotonic() + EDIT_SECONDS
         while any(job["state"] not in FINAL for job in jobs.values()):
+            if time.monotonic() > deadline:
+                raise StudioProblem({"code": "demo_failed", "detail": "No edit ended in time; is STUDIO_WORKER false?"})
             time.sleep(POLL_SECONDS)
             for name, job in jobs.items():
                 if job["state"] not in FINAL:

@@ -16,11 +16,13 @@ from typing import Any, Final
 
 from editing import ControlKind, OperationError, catalogue
 from editing.opening import PictureLimits
-from storage import ApiKey, BlobStore, Job, JobStore, NewJob
+from storage import ApiKey, BlobStore, Job, JobStore, NewJob, Role
 from studio.jobs.operations import build
 from studio.jobs.requests import Request
 from studio.problems import Problem
 
+CREATORS: Final = frozenset({Role.EDITOR, Role.OPERATOR})
+"""Roles that may ask for edits."""
 SEED_BITS: Final = 53
 """Bits of a seed that we draw: exact in every JSON parser. Callers may give up to 64."""
 
@@ -64,7 +66,8 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
         EditingError: A picture cannot be read, a mask does not fit, a value is out of range.
         StorageError: The disk is full, or the database cannot be reached.
     """
-    # 1 is there room? Asked first: under load, decoding pictures only to say no would make it worse
+    # 1 may they, and is there room? Asked first: under load, decoding pictures only to say no would make it worse
+    require_role(caller, CREATORS)
     _require_room(intake)
     # 2 every picture by its digest
     files = _Files(caller.owner, intake)
@@ -89,6 +92,21 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
             inputs=tuple(files.used),
         )
     )
+
+
+def require_role(caller: ApiKey, allowed: frozenset[Role]) -> None:
+    """Let only some roles through, on every face.
+
+    Raises:
+        Problem: `role_forbidden`.
+    """
+    if caller.role not in allowed:
+        raise Problem(
+            "role_forbidden",
+            f"A key with the role {caller.role.value} may not do this; it takes one of {', '.join(sorted(allowed))}.",
+            value=caller.role.value,
+            limit=sorted(each.value for each in allowed),
+        )
 
 
 def _require_room(intake: Intake) -> None:
@@ -192,7 +210,8 @@ def _fill_in_defaults(operation: str, parameters: dict[str, Any], prefer: Sequen
     """Make every choice now, so that the record says what ran and not what a later default would be."""
     controls: list[dict[str, Any]] = parameters.get("controls", [])
     kinds = [ControlKind(each["kind"]) for each in controls]
-    name = parameters.setdefault("checkpoint", catalogue.pick(operation, kinds, prefer=prefer))
+    name = parameters.get("checkpoint") or catalogue.pick(operation, kinds, prefer=prefer)
+    parameters["checkpoint"] = name
     checkpoint = catalogue.find(name)
     seed = parameters.get("seed")
     parameters["seed"] = str(secrets.randbits(SEED_BITS) if seed is None else seed)

@@ -76,7 +76,7 @@ def build(
     Args:
         operation: Its name: generate, inpaint, outpaint or erase.
         parameters: What `studio.jobs.accept` stored: every default filled in, every picture a digest.
-        prompt: The prompt; None if it was erased from the vault since.
+        prompt: The prompt; None for erase, which has none, or if it was erased from the vault since.
         load: Reads a picture file.
         limits: Largest pictures to decode.
 
@@ -84,10 +84,16 @@ def build(
         The operation and the pictures it was made from.
 
     Raises:
-        EditingError: A picture cannot be read, a mask does not fit, a value is out of range.
+        EditingError: A picture cannot be read, a mask does not fit, a value is out of range, the prompt is gone.
     """
+    if prompt is None and operation != "erase":
+        raise OperationError(
+            "the prompt was erased before the job ran; a picture without it would not be what was asked for",
+            code="prompt_erased",
+            field="prompt",
+        )
     desk = _Desk(parameters, load, limits)
-    text = prompt if prompt is not None else ""
+    text = prompt or ""
     made: Operation
     match operation:
         case "generate":
@@ -173,11 +179,13 @@ class _Desk:
         self._load = load
         self._limits = limits
         self.sources: list[Source] = []
+        self._decoded: dict[str, Raster] = {}
 
     def picture(self, role: str, digest: str | None = None) -> Raster:
         digest = digest or self._parameters[role]
         data = self._load(digest)
-        raster = decode_picture(data, self._limits, field=role)
+        raster = self._decoded.get(digest) or decode_picture(data, self._limits, field=role)
+        self._decoded[digest] = raster
         facts = Input.of(role, digest, data, raster)
         self.sources.append(Source(role=role, raster=raster, facts=facts))
         return raster

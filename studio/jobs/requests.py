@@ -12,9 +12,19 @@ from pydantic_core import PydanticCustomError
 from editing import ControlKind, ControlMode
 from editing.decoding import MaskPolarity
 from editing.encoding import OutputFormat
-from editing.operations import BLEND_PIXELS, CANNY_THRESHOLD, CONTROL_SCALE, GUIDANCE, SEED, SIDE, STEPS
+from editing.operations import (
+    BLEND_PIXELS,
+    CANNY_THRESHOLD,
+    CONTROL_SCALE,
+    GUIDANCE,
+    MAX_CONTROLS,
+    SEED,
+    SIDE,
+    STEPS,
+)
 from policy import TEXT_LIMIT
 
+LARGEST = 10**30
 _DIGITS = 20
 """Decimal digits of the largest seed; a longer text is not turned into a number at all."""
 
@@ -51,6 +61,16 @@ def _seed(value: object) -> object:
     return int(text)
 
 
+def _whole(value: int) -> int:
+    if abs(value) > LARGEST:
+        raise PydanticCustomError(
+            "request_invalid", "a whole number may have up to {limit} digits", {"limit": len(str(LARGEST)) - 1}
+        )
+    return value
+
+
+Whole = Annotated[int, AfterValidator(_whole)]
+"""A whole number that every message can print; what it may be is judged by `editing`."""
 Text = Annotated[str, AfterValidator(_text), Field(json_schema_extra={"maxLength": TEXT_LIMIT})]
 Seed = Annotated[
     int,
@@ -83,8 +103,8 @@ class ControlShape(_Shape):
     kind: ControlKind = ControlKind.CANNY
     image: Picture | None = Field(None, description="Where edges are taken from; absent: the picture being edited.")
     mode: ControlMode = Field(ControlMode.PREPROCESS, description="Find edges in the image, or use it as it is.")
-    low: int = Field(100, json_schema_extra=_within(CANNY_THRESHOLD), description="Lower Canny threshold.")
-    high: int = Field(200, json_schema_extra=_within(CANNY_THRESHOLD), description="Upper Canny threshold.")
+    low: Whole = Field(100, json_schema_extra=_within(CANNY_THRESHOLD), description="Lower Canny threshold.")
+    high: Whole = Field(200, json_schema_extra=_within(CANNY_THRESHOLD), description="Upper Canny threshold.")
     scale: float | None = Field(None, json_schema_extra=_within(CONTROL_SCALE), description="Conditioning scale.")
     start: float | None = Field(None, json_schema_extra=_within((0, 1)), description="Share of steps where it begins.")
     end: float | None = Field(None, json_schema_extra=_within((0, 1)), description="Share of steps where it ends.")
@@ -98,21 +118,21 @@ class _Request(_Shape):
     checkpoint: str | None = Field(
         None, max_length=200, description="Name in GET /v1/models. That one runs, or none; absent: the default."
     )
-    steps: int | None = Field(None, json_schema_extra=_within(STEPS), description="Denoising steps.")
+    steps: Whole | None = Field(None, json_schema_extra=_within(STEPS), description="Denoising steps.")
     guidance: float | None = Field(None, json_schema_extra=_within(GUIDANCE), description="FLUX's distilled guidance.")
     seed: Seed | None = None
     output_format: OutputFormat = Field(OutputFormat.PNG, description="PNG and lossless WebP keep every pixel exactly.")
-    quality: int | None = Field(None, ge=1, le=100, description="Quality of lossy formats, 1..100.")
+    quality: Whole | None = Field(None, ge=1, le=100, description="Quality of lossy formats, 1..100.")
 
 
 class _Blended(_Request):
-    grow: int | None = Field(
+    grow: Whole | None = Field(
         None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels by which the model's mask is widened."
     )
-    feather: int | None = Field(
+    feather: Whole | None = Field(
         None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels of soft edge, inside the mask."
     )
-    context: int | None = Field(
+    context: Whole | None = Field(
         None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels of surroundings that the model sees."
     )
 
@@ -135,9 +155,9 @@ class GenerateRequest(_Request):
 
     operation: ClassVar[str] = "generate"
     prompt: Text
-    width: int | None = Field(None, json_schema_extra=_within(SIDE), description="Columns; any number of pixels.")
-    height: int | None = Field(None, json_schema_extra=_within(SIDE), description="Rows.")
-    controls: tuple[ControlShape, ...] = ()
+    width: Whole | None = Field(None, json_schema_extra=_within(SIDE), description="Columns; any number of pixels.")
+    height: Whole | None = Field(None, json_schema_extra=_within(SIDE), description="Rows.")
+    controls: tuple[ControlShape, ...] = Field((), max_length=MAX_CONTROLS)
 
 
 class InpaintRequest(_Masked):
@@ -149,7 +169,7 @@ class InpaintRequest(_Masked):
     strength: float | None = Field(
         None, json_schema_extra={"exclusiveMinimum": 0, "maximum": 1}, description="Share of the schedule that is run."
     )
-    controls: tuple[ControlShape, ...] = ()
+    controls: tuple[ControlShape, ...] = Field((), max_length=MAX_CONTROLS)
 
 
 class OutpaintRequest(_Blended):
@@ -159,14 +179,14 @@ class OutpaintRequest(_Blended):
     pictures: ClassVar[tuple[str, ...]] = ("image",)
     prompt: Text = ""
     image: Picture
-    top: int | None = Field(None, description="Pixels to add above.")
-    right: int | None = Field(None, description="Pixels to add on the right.")
-    bottom: int | None = Field(None, description="Pixels to add below.")
-    left: int | None = Field(None, description="Pixels to add on the left.")
-    width: int | None = Field(None, description="Columns of the whole canvas; instead of margins.")
-    height: int | None = Field(None, description="Rows of the whole canvas.")
-    offset_x: int | None = Field(None, description="Columns left of the picture; absent: centred.")
-    offset_y: int | None = Field(None, description="Rows above the picture; absent: centred.")
+    top: Whole | None = Field(None, description="Pixels to add above.")
+    right: Whole | None = Field(None, description="Pixels to add on the right.")
+    bottom: Whole | None = Field(None, description="Pixels to add below.")
+    left: Whole | None = Field(None, description="Pixels to add on the left.")
+    width: Whole | None = Field(None, description="Columns of the whole canvas; instead of margins.")
+    height: Whole | None = Field(None, description="Rows of the whole canvas.")
+    offset_x: Whole | None = Field(None, description="Columns left of the picture; absent: centred.")
+    offset_y: Whole | None = Field(None, description="Rows above the picture; absent: centred.")
 
 
 class EraseRequest(_Masked):

@@ -13,7 +13,8 @@ Invariants:
 - A refusal is an outcome, not an error: it ends in step 6 like a success, with the findings in the record.
 - Blobs first, one transaction after. A crash anywhere leaves at worst a blob that nobody refers to, and the job is run
   again by whoever takes over the lease.
-- A picture that was refused is never stored. A picture that is held is stored, but no image row makes it readable.
+- An output that was refused is never stored. One that is held is stored, but no image row makes it readable. What came
+  in with a refused request stays unreadable too, and goes with the next sweep.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,6 +47,8 @@ class Parts:
     """(digest, owner) -> id of the record that produced this image, if we did."""
     requester: Callable[[str], Mapping[str, str]]
     """Key id -> who asked: role and declared purpose."""
+    report: Callable[[str, BaseException], None]
+    """(job id, what an engine threw) -> the operator's log."""
 
 
 def run(  # noqa: PLR0911 - one return for each way to end, in the order of the steps
@@ -105,8 +108,10 @@ def run(  # noqa: PLR0911 - one return for each way to end, in the order of the 
     except StorageError:
         raise  # the worker decides whether to try again
     except EditingError as error:
+        parts.report(job.id, error)
         return _end(replace(trace, error=(error.code, str(error))), Outcome.FAILED, parts)
     except Exception as error:  # noqa: BLE001 - the worker's edge: whatever the engine throws ends this job, not the worker
+        parts.report(job.id, error)
         return _end(replace(trace, error=("engine_failed", type(error).__name__)), Outcome.FAILED, parts)
 
 

@@ -4,8 +4,12 @@ import numpy as np
 
 from editing import EditedImage, Raster
 from editing.colour import srgb_pixels
-from policy import PictureSubject, Subject, TextSubject
+from editing.rasters import Pixels
+from policy import PictureSubject, Subject, TextSubject, pixel_digest
 from studio.jobs.operations import Built
+
+PAPERS = (("white", 255), ("black", 0))
+"""What a transparent picture is laid on, so that a drawing in its alpha plane shows on one of them."""
 
 
 def of_request(built: Built) -> list[Subject]:
@@ -13,20 +17,29 @@ def of_request(built: Built) -> list[Subject]:
     found: list[Subject] = []
     if built.prompt is not None:
         found.append(TextSubject(name="prompt", text=built.prompt))
-    found += [of_picture(each.role, each.raster, each.facts.file.file_sha256) for each in built.sources]
+    for each in built.sources:
+        found += of_picture(each.role, each.raster, each.facts.file.file_sha256)
     return found
 
 
 def of_output(edited: EditedImage) -> list[Subject]:
     """The whole finished picture."""
-    return [of_picture("output", edited.raster)]
+    return of_picture("output", edited.raster)
 
 
-def of_picture(name: str, raster: Raster, file_sha256: str | None = None) -> PictureSubject:
-    """One picture, as a person would see it: sRGB, nothing hidden behind transparency left out."""
-    return PictureSubject(
-        name=name,
-        pixels=np.ascontiguousarray(srgb_pixels(raster)),
-        pixel_sha256=raster.pixel_sha256,
-        file_sha256=file_sha256,
-    )
+def of_picture(name: str, raster: Raster, file_sha256: str | None = None) -> list[Subject]:
+    """One picture, every way people could see it: its colours; if it is transparent, laid on white and on black too."""
+    pixels = np.ascontiguousarray(srgb_pixels(raster))
+    found: list[Subject] = [
+        PictureSubject(name=name, pixels=pixels, pixel_sha256=raster.pixel_sha256, file_sha256=file_sha256)
+    ]
+    if raster.alpha is not None and int(raster.alpha.min()) != int(raster.alpha.max()):
+        for paper, level in PAPERS:
+            laid = _laid_on(pixels, raster.alpha, level)
+            found.append(PictureSubject(name=f"{name} on {paper}", pixels=laid, pixel_sha256=pixel_digest(laid)))
+    return found
+
+
+def _laid_on(pixels: Pixels, alpha: Pixels, level: int) -> Pixels:
+    weight = alpha.astype(np.uint32)[..., None]
+    return ((pixels * weight + level * (255 - weight) + 127) // 255).astype(np.uint8)

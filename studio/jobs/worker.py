@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS: Final = 0.2
 """Progress is written at most this often."""
+FAULT_SECONDS: Final = 0.5
+"""Pause after storage failed, at least."""
 
 
 class JobInterrupted(BaseException):
@@ -95,9 +98,9 @@ def work(desk: Desk, stop: threading.Event, *, only: str | None = None) -> int:
                 stop.wait(desk.leasing.poll_seconds)
             else:
                 ended += carry_out(lease, desk, stop)
-        except DatabaseUnavailableError:
-            log.warning("the database cannot be reached; trying again")
-            stop.wait(desk.leasing.poll_seconds)
+        except StorageError as error:  # lost database, full disk: both may pass, and this process must outlive them
+            log.warning("storage fails, trying again: %s", error)
+            stop.wait(max(desk.leasing.poll_seconds, FAULT_SECONDS))
     return ended
 
 
@@ -116,7 +119,8 @@ def carry_out(lease: Lease, desk: Desk, stop: threading.Event) -> int:
     except JobInterrupted:
         keeper.halt()
         if stop.is_set() and not keeper.lost:
-            desk.jobs.release(lease)
+            with suppress(LeaseLostError):
+                desk.jobs.release(lease)
         return 0
     except LeaseLostError:
         log.warning("%s went to another worker", lease.job.id)

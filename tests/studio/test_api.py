@@ -5,14 +5,19 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
-from policy import known_test_picture
+from policy import known_test_picture, load_policy, pixel_digest
+from storage import referenced_digests
+from studio.app import create_app
+from studio.settings import SettingsError, load_settings
 from tests.studio.conftest import Studio, box_mask, encoded, noise, png
 
 
@@ -50,7 +55,7 @@ def test_the_same_edit_as_a_form_gives_the_same_pixels(studio: Studio, picture: 
 
 def test_a_form_may_carry_controls_as_json(studio: Studio, picture: str) -> None:
     data = {"prompt": "a red circle", "controls": json.dumps([{"kind": "canny", "image": picture}])}
-    response = studio.http.post("/v1/generate", data=data, files={})
+    response = studio.http.post("/v1/generate", files={name: (None, value) for name, value in data.items()})
     assert response.status_code == 202, response.text
     (control,) = response.json()["parameters"]["controls"]
     assert control["checkpoint"] == "flux-mini-canny"
@@ -207,7 +212,8 @@ def test_an_upload_is_screened_before_it_can_be_read_back(studio: Studio) -> Non
     allowed = studio.http.post("/v1/images", files={"image": ("photo.png", png(noise()))})
     image = allowed.json()
     assert (allowed.status_code, allowed.headers["Location"]) == (201, image["url"])
-    assert studio.http.get(image["url"]).content == png(noise())
+    given_back = studio.http.get(image["url"])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(given_back.content))), noise())
     assert studio.http.get(f"/v1/records/{image['record']}").json()["outcome"] == "done"
     twice = studio.http.post("/v1/images", files={"image": ("other name.png", png(noise()))}).json()
     assert twice["record"] == image["record"]
@@ -304,3 +310,63 @@ def test_outputs_come_in_the_format_asked_for(
     exact = np.array_equal(decoded[box_mask() == 0], noise()[box_mask() == 0])
     assert exact == (output_format != "jpeg")
     assert record["outputs"][0]["pixel_sha256"] == response.headers["X-Pixel-Sha256"]
+
+
+def test_an_upload_is_given_back_as_the_raster_that_was_screened(studio: Studio) -> None:
+    hidden = b"bytes after the end that nobody looked at"
+    image = studio.http.post("/v1/images", content=png(noise()) + hidden, headers={"Content-Type": "image/png"}).json()
+    response = studio.http.get(image["url"])
+    assert hidden not in response.content
+    assert response.headers["content-type"] == "image/png"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(response.content))), noise())
+    for etag in (response.headers["ETag"], f"W/{response.headers['ETag']}", '"other", *'):
+        assert studio.http.get(image["url"], headers={"If-None-Match": etag}).status_code == 304
+
+
+def test_a_drawing_in_the_alpha_plane_is_screened_as_people_see_it(studio: Studio) -> None:
+    known = known_test_picture()
+    two_levels = np.where(known > 127, 255, 0).astype(np.uint8)
+    shown_on_white = two_levels[..., 0]
+    hidden = np.dstack([np.zeros_like(two_levels), 255 - shown_on_white])  # black everywhere, drawn in transparency
+    grey = np.repeat(shown_on_white[..., None], 3, axis=2)
+    listed = studio.settings.home_path / "known.txt"
+    listed.write_text(pixel_digest(grey) + "\n")
+    policy = load_policy(operator_list=listed)
+    services = replace(studio.services, policy=policy)
+    with TestClient(create_app(services), headers={"X-Api-Key": studio.token}) as http:
+        response = http.post("/v1/images", content=png(hidden), headers={"Content-Type": "image/png"})
+    assert response.status_code == 422
+    assert [each["subject"] for each in response.json()["verdict"]["reasons"]] == ["image on white"]
+
+
+def test_uploading_again_mends_a_lost_blob(studio: Studio) -> None:
+    image = studio.http.post("/v1/images", content=png(noise()), headers={"Content-Type": "image/png"}).json()
+    studio.store.blobs.delete(image["digest"])
+    lost = studio.http.get(image["url"])
+    assert (lost.status_code, lost.json()["code"]) == (500, "blob_missing")
+    studio.http.post("/v1/images", content=png(noise()), headers={"Content-Type": "image/png"})
+    assert studio.http.get(image["url"]).status_code == 200
+
+
+def test_a_job_whose_prompt_was_erased_fails_instead_of_running_without_it(studio: Studio) -> None:
+    job = studio.ask("generate", prompt="a red circle")
+    with studio.store.database.transaction() as session:
+        reference = studio.store.jobs.get(job["id"], None).prompt_ref
+        assert reference is not None
+        studio.store.vault.erase(session, reference)
+    studio.work_off()
+    view = studio.read(job)
+    assert (view["state"], view["error"]["code"], studio.engine.runs) == ("failed", "prompt_erased", 0)
+
+
+def test_an_operators_typo_is_found_at_start_and_not_by_callers() -> None:
+    with pytest.raises(SettingsError, match="no checkpoint is called nope"):
+        load_settings(checkpoints=("nope",))
+
+
+def test_what_came_in_with_a_refused_job_goes_with_the_next_sweep(studio: Studio) -> None:
+    white = encoded(png(np.full((64, 64), 255, np.uint8)))
+    studio.done("inpaint", prompt="", image=encoded(png(known_test_picture())), mask=white)
+    kept = studio.done("generate", prompt="a red circle", width=64, height=64)
+    assert studio.store.blobs.sweep(referenced_digests(studio.store.database), older_than=-1) == 2
+    assert studio.blob_digests() == {kept["outputs"][0]["digest"]}

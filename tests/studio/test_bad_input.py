@@ -102,6 +102,11 @@ TABLE = [
     Bad("checkpoint that cannot", "generate", generate(checkpoint="flux-mini-fill"), "checkpoint_unsuitable", "checkpoint"),
     Bad("controls on fill", "inpaint", inpaint(checkpoint="flux-mini-fill", controls=[{"kind": "canny"}]), "control_unsupported", "controls"),
     Bad("control without picture", "generate", generate(controls=[{"kind": "canny"}]), "control_picture_missing", "controls[0].picture"),
+    Bad("five controls", "generate", generate(controls=[{"kind": "canny", "image": GOOD}] * 5), "control_too_many", "controls", has_limit=True),
+    Bad("width of 4,000 digits", "generate", generate(width=10**3999), "request_invalid", "width", has_limit=True),
+    Bad("margin of 4,000 digits", "outpaint", outpaint(left=10**3999), "request_invalid", "left", has_limit=True),
+    Bad("half a character inside an unknown field", "generate", generate(x=["\ud800", 1]), "field_unknown", "x"),
+    Bad("half a character as a key", "generate", generate(steps={"\ud800": 1}), "request_invalid", "steps"),
     Bad("unknown control", "generate", generate(controls=[{"kind": "smell", "image": GOOD}]), "request_invalid", "controls[0].kind", has_limit=True),
     Bad("prompt of a megabyte", "generate", generate(prompt="x" * 1_000_000), "text_too_long", "prompt", has_limit=True),
     Bad("prompt one too long", "generate", generate(prompt="x" * 4_001), "text_too_long", "prompt", has_limit=True),
@@ -138,6 +143,7 @@ def test_bad_request_gets_a_problem_and_leaves_nothing(bad: Bad, studio: Studio)
         (b"[" * 100_000, "application/json", "body_unreadable", 400),
         (b'{"prompt": "\\ud800"}', "application/json", "text_invalid", 422),
         (b"prompt", "text/plain", "content_type_unsupported", 415),
+        (b"prompt=x", "application/x-www-form-urlencoded", "content_type_unsupported", 415),
         (b"prompt", "multipart/form-data", "body_unreadable", 400),
         (b"prompt", "multipart/form-data; boundary=x", "body_unreadable", 400),
     ],
@@ -146,6 +152,33 @@ def test_unreadable_body_gets_a_problem(studio: Studio, body: bytes, kind: str, 
     response = studio.http.post("/v1/generate", content=body, headers={"Content-Type": kind})
     assert (response.status_code, response.json()["code"]) == (status, code), response.text
     assert studio.counts() == {"jobs": 0, "records": 0, "blobs": 0}
+
+
+def test_text_of_a_form_must_be_utf_8(studio: Studio) -> None:
+    for disposition in ('name="prompt"', 'name="prompt"; filename="prompt.txt"'):
+        body = (
+            b"--x\r\nContent-Disposition: form-data; " + disposition.encode() + b"\r\n\r\n\xff\xfe caf\xe9\r\n--x--\r\n"
+        )
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        response = studio.http.post("/v1/generate", content=body, headers=kind)
+        assert (response.status_code, response.json()["code"]) == (400, "body_unreadable"), response.text
+    assert studio.counts() == {"jobs": 0, "records": 0, "blobs": 0}
+
+
+def test_a_prompt_sent_as_a_file_is_the_text_that_is_screened(studio: Studio) -> None:
+    blocked = "a deepfake of a politician confessing to a crime"
+    job = studio.http.post("/v1/generate", files={"prompt": ("prompt.txt", blocked.encode())}).json()
+    studio.work_off()
+    assert studio.read(job)["state"] == "refused"
+
+
+def test_the_method_that_is_allowed_is_named(studio: Studio) -> None:
+    assert studio.http.get("/v1/inpaint").headers["Allow"] == "POST"
+
+
+def test_preferences_that_we_do_not_know_are_ignored(studio: Studio) -> None:
+    headers = {"Prefer": "respond-async, await, return=minimal"}
+    assert studio.http.post("/v1/generate", json={"prompt": ""}, headers=headers).status_code == 202
 
 
 def test_body_over_the_limit_is_refused_with_and_without_a_declared_length(make_studio: Callable[..., Studio]) -> None:
@@ -266,6 +299,8 @@ def test_roles_that_read_may_not_edit(studio: Studio, role: str) -> None:
         ("/v1/jobs?limit=0", "request_invalid", 422),
         ("/v1/jobs?cursor=!!", "value_invalid", 422),
         ("/v1/jobs?state=asleep", "request_invalid", 422),
+        ("/v1/records?since=0001-01-01T00:00:00%2B14:00", "request_invalid", 422),
+        ("/v1/records?until=9999-12-31T23:59:59-14:00", "request_invalid", 422),
         ("/v1/records?since=yesterday", "request_invalid", 422),
         ("/v1/records?since=2026-01-01T00:00:00", "request_invalid", 422),
         ("/v1/records?decision=block&outcome=done", "request_invalid", 422),

@@ -91,6 +91,34 @@ def test_a_bad_setting_is_named_without_a_traceback(tmp_path: Path, variable: st
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (["records", "list", "--outcome", "bogus"], {}, "--outcome"),
+        (
+            ["edit", "generate", "x", "-o", "x.png", "--url", "http://127.0.0.1:9", "--key", "k"],
+            {},
+            "cannot be reached",
+        ),
+        (["edit", "generate", "x", "-o", "x.png", "--url", "nonsense", "--key", "k"], {}, "cannot be reached"),
+        (["edit", "generate", "x", "-o", "nowhere/x.png"], {}, "no folder"),
+        (["edit", "generate", "x", "-o", "x.png", "--key", "wrong"], {}, "key_invalid"),
+        (["edit", "generate", "x", "-o", "x.png"], {"STUDIO_DEVICE": "bogus"}, "bogus"),
+        (["db", "status"], {"STUDIO_WEIGHTS": "not json"}, "weights"),
+    ],
+)
+def test_a_mistake_on_the_command_line_gets_a_line_and_no_traceback(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], said: str
+) -> None:
+    environment = os.environ | {"STUDIO_HOME": str(tmp_path)} | variables
+    run = subprocess.run(
+        [sys.executable, "-m", "studio", *arguments], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert run.returncode in {1, 2}
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_reporting_commands_print_one_json_object(tmp_path: Path) -> None:
     environment = os.environ | {"STUDIO_HOME": str(tmp_path)}
 

@@ -67,7 +67,8 @@ def _rules_empty(studio: Studio) -> Desk:
 
 class RaisingEngine(PaintEngine):
     def run(self, operation: Any, **_: Any) -> Any:
-        raise RuntimeError("out of memory in the middle of it")
+        reason = " ".join(("out", "of", "memory"))  # so that the source line itself does not say it
+        raise RuntimeError(reason)
 
 
 def _store_raises(studio: Studio) -> Desk:
@@ -193,3 +194,51 @@ def test_a_clean_request_passes_the_same_way(studio: Studio, picture: str, mask:
     record = studio.http.get(f"/v1/records/{view['record']}").json()
     screened = {each["subject"] for each in record["body"]["policy"]["findings"]}
     assert screened == {"prompt", "image", "mask", "output"}
+
+
+def test_the_worker_outlives_a_disk_that_is_full_for_a_while(studio: Studio) -> None:
+    from storage import StorageFullError
+    from studio.jobs import worker
+
+    job = studio.ask("generate", prompt="a red circle")
+    stop = threading.Event()
+    faults = [StorageFullError("no room"), StorageFullError("no room")]
+
+    def report(*_: Any, **__: Any) -> None:
+        if faults:
+            raise faults.pop()
+        if studio.read(job)["state"] == "done":
+            stop.set()
+
+    class Workers:
+        beat = staticmethod(report)
+
+    leasing = replace(studio.desk.leasing, lease_seconds=0.3)
+    worker.work(replace(studio.desk, workers=Workers(), leasing=leasing), stop)
+    assert faults == []
+    assert studio.read(job)["state"] == "done"
+
+
+def test_an_engines_failure_reaches_the_operators_log_without_its_message(
+    studio: Studio, picture: str, mask: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio.ask("inpaint", image=picture, mask=mask, prompt="a red circle", seed=1)
+    studio.work_off(_with(studio, engine=RaisingEngine()))
+    (said,) = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert "RuntimeError" in said
+    assert "test_refusals.py" in said
+    assert "out of memory" not in said
+
+
+def test_a_key_is_not_made_unless_its_token_was_kept(studio: Studio) -> None:
+    from sqlalchemy import text as sql
+
+    with studio.store.database.transaction() as session:
+        session.execute(sql("DELETE FROM api_keys"))
+    path = studio.settings.home_path / "nowhere" / "bootstrap.key"
+    with pytest.raises(OSError, match="nowhere"):
+        bootstrap.ensure_bootstrap_key(studio.store, path)
+    assert studio.store.keys.list() == ()
+    made = bootstrap.ensure_bootstrap_key(studio.store, studio.settings.bootstrap_key_path)
+    assert made is not None
+    assert studio.store.keys.find(studio.settings.bootstrap_key_path.read_text().strip()) == made[0]
