@@ -171,7 +171,8 @@ def pick_device(settings: FluxSettings) -> torch.device:
         The device of the settings, or the accelerator if there is one, or the CPU.
 
     Raises:
-        EngineError: `device_unknown`; `offload_unavailable`, if the memory profile needs an accelerator and there is none.
+        EngineError: `device_unknown`; `offload_unavailable`, if the memory profile needs an accelerator that is not
+            there.
     """
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+GENERATE = ["edit", "generate", "a red circle", "-o"]
 ADDRESS = re.compile(r"listens on (\S+)")
 
 
@@ -95,15 +96,11 @@ def test_a_bad_setting_is_named_without_a_traceback(tmp_path: Path, variable: st
     ("arguments", "variables", "said"),
     [
         (["records", "list", "--outcome", "bogus"], {}, "--outcome"),
-        (
-            ["edit", "generate", "x", "-o", "x.png", "--url", "http://127.0.0.1:9", "--key", "k"],
-            {},
-            "cannot be reached",
-        ),
-        (["edit", "generate", "x", "-o", "x.png", "--url", "nonsense", "--key", "k"], {}, "cannot be reached"),
-        (["edit", "generate", "x", "-o", "nowhere/x.png"], {}, "no folder"),
-        (["edit", "generate", "x", "-o", "x.png", "--key", "wrong"], {}, "key_invalid"),
-        (["edit", "generate", "x", "-o", "x.png"], {"STUDIO_DEVICE": "bogus"}, "bogus"),
+        ([*GENERATE, "x.png", "--url", "http://127.0.0.1:9", "--key", "k"], {}, "cannot be reached"),
+        ([*GENERATE, "x.png", "--url", "nonsense", "--key", "k"], {}, "cannot be reached"),
+        ([*GENERATE, "nowhere/x.png"], {}, "no folder"),
+        ([*GENERATE, "x.png", "--key", "wrong"], {}, "key_invalid"),
+        ([*GENERATE, "x.png"], {"STUDIO_DEVICE": "bogus"}, "no device 'bogus'"),
         (["db", "status"], {"STUDIO_WEIGHTS": "not json"}, "weights"),
     ],
 )

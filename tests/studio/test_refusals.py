@@ -67,7 +67,7 @@ def _rules_empty(studio: Studio) -> Desk:
 
 class RaisingEngine(PaintEngine):
     def run(self, operation: Any, **_: Any) -> Any:
-        reason = " ".join(("out", "of", "memory"))  # so that the source line itself does not say it
+        reason = "yromem fo tuo"[::-1]  # so that the source line itself does not say it
         raise RuntimeError(reason)
 
 
