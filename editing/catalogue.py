@@ -56,7 +56,7 @@ CATALOGUE: Mapping[str, Checkpoint] = MappingProxyType(
                 licence_url=_APACHE_URL,
                 native_pixels=128 * 128,
                 max_pixels=256 * 256,
-                max_sequence_length=32,
+                max_sequence_length=16,
                 defaults={
                     _GENERATE: SamplingDefaults(steps=24, guidance=3.5),
                     _INPAINT: SamplingDefaults(steps=24, guidance=3.5, strength=1.0),
@@ -71,7 +71,7 @@ CATALOGUE: Mapping[str, Checkpoint] = MappingProxyType(
                 licence_url=_APACHE_URL,
                 native_pixels=128 * 128,
                 max_pixels=256 * 256,
-                max_sequence_length=32,
+                max_sequence_length=16,
                 defaults=_fill(24),
             ),
             Checkpoint(
@@ -82,7 +82,7 @@ CATALOGUE: Mapping[str, Checkpoint] = MappingProxyType(
                 licence_url=_APACHE_URL,
                 native_pixels=128 * 128,
                 max_pixels=256 * 256,
-                max_sequence_length=32,
+                max_sequence_length=16,
                 controls={ControlKind.CANNY: ControlDefaults(scale=1.0)},
                 works_with=frozenset({"flux-mini"}),
             ),
