@@ -39,7 +39,8 @@ BACKGROUNDS = MappingProxyType(
 PHOTO = "photo"
 KINDS = ("circle", "square", "triangle", "star")
 
-_USUAL_SIZES = MappingProxyType({1: (0.27, 0.33), 2: (0.32, 0.38)})  # radius over the room for one shape
+_USUAL_SIZES = MappingProxyType({1: (0.27, 0.33), 2: (0.38, 0.43)})  # radius over the room for one shape
+_ALL_SIZES = MappingProxyType({1: (0.18, 0.35), 2: (0.30, 0.42)})
 _USUAL_SHIFT = 0.11  # of the picture's side, from the middle
 _SUBPIXEL_BITS = 4
 _PHOTO_SHARE = 0.15
@@ -185,9 +186,9 @@ def place_shapes(
     reach = min(lane, height)
     shapes: list[Shape] = []
     for index in range(count):
-        sizes = (0.22, 0.40) if anywhere else _USUAL_SIZES[count]
+        sizes = (_ALL_SIZES if anywhere else _USUAL_SIZES)[count]
         radius = float(rng.uniform(*sizes) * reach)
-        free_x, free_y = lane / 2 - radius - 2, height / 2 - radius - 2
+        free_x, free_y = max(0.0, lane / 2 - radius - 2), max(0.0, height / 2 - radius - 2)
         if not anywhere:
             free_x, free_y = min(free_x, _USUAL_SHIFT * width), min(free_y, _USUAL_SHIFT * height)
         x = float((index + 0.5) * lane + rng.uniform(-free_x, free_x))

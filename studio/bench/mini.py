@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 
 from editing.catalogue import find, pick, pick_control
@@ -165,7 +166,8 @@ def _erased(engine: EditEngine, index: int) -> Judged:
     truth = draw_shapes(scene.clean, scene.shapes[1:])
     rows, columns = np.mgrid[:_CANVAS, :_CANVAS]
     reach = gone.radius + 5
-    mask = ((abs(rows - gone.y) <= reach) & (abs(columns - gone.x) <= reach)).astype(np.float32)
+    other = cv2.dilate((truth != scene.clean).any(-1).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    mask = ((abs(rows - gone.y) <= reach) & (abs(columns - gone.x) <= reach) & ~other).astype(np.float32)
     checkpoint = _checkpoint(OperationName.ERASE)
     operation = Erase(
         picture=Raster(pixels=scene.pixels),

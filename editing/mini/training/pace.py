@@ -1,7 +1,6 @@
 """How every stage keeps to its time, shows its progress, and survives being stopped."""
 
 import copy
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ _SAVE_EVERY_S = 120.0
 _LOG_EVERY = 50
 _CLIP = 1.0
 _WARM_UP = 100  # steps
+_FALL = 0.35  # last share of the time, in which the rate falls
 
 
 class Weighted:
@@ -134,9 +134,9 @@ class Pace:
         self._agreed = self.spent if self.team is None else self.team.average([], self.spent)
         return self._agreed < self.seconds
 
-    def cosine(self) -> float:
-        """Return the share of the peak learning rate for this moment: a short rise, then half a cosine to zero."""
-        return min(1.0, (self.steps + 1) / _WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * self.done)) + 1e-4
+    def rate(self) -> float:
+        """Return the share of the peak learning rate for this moment: a short rise, a plateau, a fall to zero."""
+        return min(1.0, (self.steps + 1) / _WARM_UP, (1 - self.done) / _FALL + 1e-3)
 
     def report(self, **values: float) -> None:
         """Count a step and show the running means of its values."""

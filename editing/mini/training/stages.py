@@ -80,10 +80,12 @@ def run_base(shop: Workshop) -> None:
     pace = shop.pace("base")
     source = _sources(pace, shop, seed=3)
     square = source(128, 128)
+    oblong = [source(*size) for size in _OBLONG]
     phases = (
-        Phase(until=0.22, sources=[source(64, 64)], batch=48, first=5000),
-        Phase(until=0.8, sources=[square], batch=16, first=2500),
-        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=640),
+        Phase(until=0.2, sources=[source(64, 64)], batch=48, first=5000),
+        Phase(until=0.65, sources=[square], batch=16, first=2500),
+        Phase(until=0.8, sources=[square, *oblong], batch=16, first=1280),
+        Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
     )
     _train(pace, shop, flow, phases)
 
@@ -94,9 +96,10 @@ def run_fill(shop: Workshop) -> None:
     pace = shop.pace("fill")
     source = _sources(pace, shop, seed=4)
     square = source(128, 128)
+    oblong = [source(*size) for size in _OBLONG]
     phases = (
-        Phase(until=0.85, sources=[square], batch=16, first=1280),
-        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=320),
+        Phase(until=0.6, sources=[square], batch=16, first=1280),
+        Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
     )
     _train(pace, shop, flow, phases)
 
@@ -108,9 +111,10 @@ def run_canny(shop: Workshop) -> None:
     pace = shop.pace("canny")
     source = _sources(pace, shop, seed=5)
     square = source(128, 128)
+    oblong = [source(*size) for size in _OBLONG]
     phases = (
-        Phase(until=0.85, sources=[square], batch=16, first=1280),
-        Phase(until=1.0, sources=[square, *[source(*size) for size in _OBLONG]], batch=16, first=320),
+        Phase(until=0.6, sources=[square], batch=16, first=1280),
+        Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
     )
     _train(pace, shop, flow, phases)
 
@@ -130,6 +134,11 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "canny": run_canny,
     "export": run_export,
 }
+
+
+def _mostly(square: Examples, others: Sequence[Examples]) -> list[Examples]:
+    """Return an order in which one batch in five is of another size."""
+    return [source for other in others for source in (*[square] * 4, other)]
 
 
 def _base(shop: Workshop) -> FluxTransformer2DModel:

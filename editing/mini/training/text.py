@@ -113,7 +113,7 @@ def train_text(pace: Pace, *, seed: int) -> TextEncoders:
     while pace.goes_on():
         chosen = torch.randint(len(pool), (BATCH,))
         loss, right = reader(short[chosen], long[chosen], meanings[chosen])
-        model.step(loss, rate=PEAK_RATE * pace.cosine())
+        model.step(loss, rate=PEAK_RATE * pace.rate())
         pace.report(loss=loss.item(), right=right.item())
     pace.save(model)
     averaged: _Reader = model.averaged()

@@ -16,6 +16,7 @@ from editing.mini.training.text import WIDTH
 
 GUIDANCE = {"base": 3.5, "fill": 30.0, "canny": 3.5}
 _LATENT_CHANNELS = 64
+_LOOK_EVERY = 0.2  # of the time
 _NOISE_MEAN = 0.5  # of the logit of the time: shapes and colours are decided where there is much noise
 AVERAGING = 0.9985
 
@@ -36,10 +37,10 @@ class Phase:
 
     Attributes:
         until: Share of the time at which it ends.
-        sources: Where its batches come from, in turn.
+        sources: Where its batches come from, in turn; one may come up several times.
         batch: Samples a step at each member of the team.
-        first: Samples to draw before the first step at each member.
-        fresh: New samples to draw every 16 steps.
+        first: Samples of the first source to draw before the first step at each member; a quarter of the others.
+        fresh: New samples of the first source to draw every 16 steps.
     """
 
     until: float
@@ -194,24 +195,24 @@ def train_flow(
     """
     model = Weighted(flow, optimisers(flow), AVERAGING, team)
     pace.resume(model)
-    next_look = 0.2
+    next_look = pace.spent / pace.seconds + _LOOK_EVERY
     while pace.goes_on():
         phase = next(phase for phase in phases if pace.done <= phase.until)
         source = phase.sources[pace.steps % len(phase.sources)]
         if source.count == 0:
-            source.grow(phase.first)
+            source.grow(phase.first if source is phase.sources[0] else phase.first // 4)
         elif pace.steps % 16 == 0:
-            source.grow(phase.fresh)
+            phase.sources[0].grow(phase.fresh)
         batch = source.batch(phase.batch)
         with torch.autocast("cpu", torch.bfloat16):
             loss = flow_loss(flow, batch)
-        model.step(loss, rate=rate * pace.cosine())
+        model.step(loss, rate=rate * pace.rate())
         pace.report(loss=loss.item())
         if not math.isfinite(loss.item()):
             raise ArithmeticError(f"the loss of {pace.name} became {loss.item()} at step {pace.steps}")
         if team.leads and pace.done > next_look:
             look(model.averaged())
-            next_look += 0.2
+            next_look += _LOOK_EVERY
     pace.save(model)
     if team.leads:
         look(model.averaged())

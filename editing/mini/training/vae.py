@@ -80,7 +80,7 @@ def train_vae(pace: Pace, photographs: tuple[Picture, ...], *, seed: int) -> Aut
         pictures = to_tensor(crops(rng, pool, 4 if large else BATCH, 128 if large else 64))
         with torch.autocast("cpu", torch.bfloat16):
             loss, error = reconstruction_loss(vae, pictures)
-        model.step(loss, rate=PEAK_RATE * pace.cosine())
+        model.step(loss, rate=PEAK_RATE * pace.rate())
         pace.report(error=error)
     pace.save(model)
     averaged: AutoencoderKL = model.averaged()
