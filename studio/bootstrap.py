@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from editing import EditEngine
+from editing import EditEngine, EditingError
 from editing.opening import PictureLimits
 from policy import Policy, PolicyError, RuleSet, load_policy
 from storage import (
@@ -171,7 +171,13 @@ def build_desk(
 
 
 def report_failure(job_id: str, error: BaseException) -> None:
-    """Tell the operator where a job failed: the stack, not the message, which might repeat a prompt."""
+    """Tell the operator where a job failed: our own errors in words, others by their stack.
+
+    A library's message is left out, because it might repeat a prompt.
+    """
+    if isinstance(error, EditingError):
+        log.error("%s failed: %s: %s", job_id, error.code, error)
+        return
     stack = "".join(traceback.format_tb(error.__traceback__))
     log.error("%s failed: %s\n%s", job_id, type(error).__name__, stack)
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from editing import EditCancelled, EditedImage, EditEngine, EditingError, Operation, Progress
+from editing import EditCancelled, EditedImage, EditEngine, EditingError, EngineError, Operation, Progress
 from editing.encoding import encode_picture, media_type
 from editing.opening import PictureLimits
 from policy import Cleared, Decision, Policy, Verdict, clear
@@ -51,7 +51,7 @@ class Parts:
     """(job id, what an engine threw) -> the operator's log."""
 
 
-def run(  # noqa: PLR0911 - one return for each way to end, in the order of the steps
+def run(
     job: Job,
     prompt: str | None,
     parts: Parts,
@@ -78,19 +78,23 @@ def run(  # noqa: PLR0911 - one return for each way to end, in the order of the 
     """
     trace = Run(job=job, started_at=parts.clock(), requester=parts.requester(job.key_id))
     try:
+        # 1 rebuild
         enter(JobState.SCREENING)
         built = build(job.operation, job.parameters, prompt, parts.blobs.get, parts.limits)
         trace = replace(trace, inputs=_with_parents(built, job.owner, parts))
+        # 2 screen what came in
         verdict = screen_request(built, parts.policy)
         trace = replace(trace, request_verdict=verdict)
         if verdict.decision is not Decision.ALLOW:
             return _end(trace, _outcome_of(verdict), parts)
         allowed = clear(built.operation, verdict)
 
+        # 3 edit
         enter(JobState.EDITING)
         edited = edit(allowed, parts.engine, on_step=on_step, cancelled=cancelled)
         trace = replace(trace, facts=edited.facts)
 
+        # 4 screen what came out
         enter(JobState.SCREENING_OUTPUT)
         verdict = screen_output(edited, parts.policy)
         trace = replace(trace, output_verdict=verdict)
@@ -100,6 +104,7 @@ def run(  # noqa: PLR0911 - one return for each way to end, in the order of the 
             return _end(replace(trace, outputs=(keep(edited, built, parts.blobs),)), Outcome.HELD, parts)
         approved = clear(edited, verdict)
 
+        # 5 publish; 6 record: the caller commits what we return
         enter(JobState.PUBLISHING)
         trace = replace(trace, outputs=(publish(approved, built, parts.blobs),))
         return _end(trace, Outcome.DONE, parts)
@@ -107,12 +112,9 @@ def run(  # noqa: PLR0911 - one return for each way to end, in the order of the 
         return _end(trace, Outcome.CANCELLED, parts)
     except StorageError:
         raise  # the worker decides whether to try again
-    except EditingError as error:
+    except Exception as error:  # noqa: BLE001 - the worker's edge: whatever is thrown ends this job, not the worker
         parts.report(job.id, error)
-        return _end(replace(trace, error=(error.code, str(error))), Outcome.FAILED, parts)
-    except Exception as error:  # noqa: BLE001 - the worker's edge: whatever the engine throws ends this job, not the worker
-        parts.report(job.id, error)
-        return _end(replace(trace, error=("engine_failed", type(error).__name__)), Outcome.FAILED, parts)
+        return _end(replace(trace, error=_public(error)), Outcome.FAILED, parts)
 
 
 def screen_request(built: Built, policy: Policy) -> Verdict:
@@ -163,6 +165,15 @@ def gave_up(job: Job, error: StorageError, parts: Parts) -> Finish:
 def cancel(job: Job, clock: Callable[[], datetime], requester: Mapping[str, str]) -> Finish:
     """End a job that was cancelled before any worker took it."""
     return _finish(Run(job=job, started_at=clock(), requester=requester), Outcome.CANCELLED, clock())
+
+
+def _public(error: Exception) -> tuple[str, str]:
+    """What the caller is told of a failure: their own mistakes whole, ours by code, since messages may name paths."""
+    if isinstance(error, EngineError):
+        return error.code, "The checkpoint cannot run here now; the operator's log says why."
+    if isinstance(error, EditingError):
+        return error.code, str(error)
+    return "engine_failed", type(error).__name__
 
 
 def _outcome_of(verdict: Verdict) -> Outcome:
