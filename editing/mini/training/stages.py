@@ -1,4 +1,8 @@
-"""The five stages in order, each from what the earlier ones left in the work folder."""
+"""The stages in order, each from what the earlier ones left in the work folder.
+
+A stage goes on from its saved state; without one, from its result, if the folder holds one (`unpack` puts the packaged
+weights there); without either, from nothing.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +16,7 @@ from rich.progress import Progress
 
 from editing.mini.photographs import photographs
 from editing.mini.training.examples import Examples, Sample, unpack
-from editing.mini.training.export import export
+from editing.mini.training.export import export, unpack_weights
 from editing.mini.training.pace import Pace
 from editing.mini.training.tasks import base_sampler, canny_sampler, fill_sampler
 from editing.mini.training.team import Team
@@ -30,6 +34,7 @@ from editing.mini.training.transformer import (
 from editing.mini.training.vae import example, save_reconstructions, to_pictures, train_vae
 
 MINUTES = {"vae": 13.0, "text": 2.0, "base": 45.0, "fill": 25.0, "canny": 16.0}
+_WEIGHTS = Path(__file__).parents[1] / "weights"
 _OBLONG = ((144, 112), (112, 144), (160, 96), (96, 160))  # width, height
 _RATE = {"base": 3e-3, "fill": 2e-3, "canny": 2e-3}
 _SAMPLERS = {"base": base_sampler, "fill": fill_sampler, "canny": canny_sampler}
@@ -76,7 +81,7 @@ def run_text(shop: Workshop) -> None:
 
 def run_base(shop: Workshop) -> None:
     """Stage 3."""
-    flow = Flow(new_transformer(), GUIDANCE["base"])
+    flow = Flow(_base(shop) if (shop.work / "base").exists() else new_transformer(), GUIDANCE["base"])
     pace = shop.pace("base")
     source = _sources(pace, shop, seed=3)
     square = source(128, 128)
@@ -92,7 +97,9 @@ def run_base(shop: Workshop) -> None:
 
 def run_fill(shop: Workshop) -> None:
     """Stage 4."""
-    flow = Flow(widen(_base(shop)), GUIDANCE["fill"])
+    folder = shop.work / "fill"
+    earlier = FluxTransformer2DModel.from_pretrained(folder, local_files_only=True) if folder.exists() else None
+    flow = Flow(earlier or widen(_base(shop)), GUIDANCE["fill"])
     pace = shop.pace("fill")
     source = _sources(pace, shop, seed=4)
     square = source(128, 128)
@@ -107,7 +114,9 @@ def run_fill(shop: Workshop) -> None:
 def run_canny(shop: Workshop) -> None:
     """Stage 5."""
     base = _base(shop)
-    flow = Flow(base, GUIDANCE["canny"], new_controlnet(base))
+    folder = shop.work / "canny"
+    earlier = FluxControlNetModel.from_pretrained(folder, local_files_only=True) if folder.exists() else None
+    flow = Flow(base, GUIDANCE["canny"], earlier or new_controlnet(base))
     pace = shop.pace("canny")
     source = _sources(pace, shop, seed=5)
     square = source(128, 128)
@@ -120,10 +129,16 @@ def run_canny(shop: Workshop) -> None:
 
 
 def run_export(shop: Workshop) -> None:
-    """Write the packaged weights."""
+    """Package the results."""
     if shop.team.leads:
-        written = export(shop.work, Path(__file__).parents[1] / "weights")
+        written = export(shop.work, _WEIGHTS)
         shop.progress.console.print(f"wrote {', '.join(written)}")
+
+
+def run_unpack(shop: Workshop) -> None:
+    """Take the packaged weights as the results of all stages, to train them further."""
+    if shop.team.leads:
+        unpack_weights(_WEIGHTS, shop.work)
 
 
 STAGES: dict[str, Callable[[Workshop], None]] = {
@@ -133,6 +148,7 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "fill": run_fill,
     "canny": run_canny,
     "export": run_export,
+    "unpack": run_unpack,
 }
 
 

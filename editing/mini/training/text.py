@@ -65,11 +65,12 @@ class TextEncoders:
     @classmethod
     def load(cls, folder: Path) -> "TextEncoders":
         """Read what `save` wrote."""
+        options = {"local_files_only": True, "dtype": torch.float32}
         return cls(
             clip_tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-            clip=CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True).eval(),
+            clip=CLIPTextModel.from_pretrained(folder / "text_encoder", **options).eval(),
             t5_tokenizer=T5Tokenizer.from_pretrained(folder / "tokenizer_2", local_files_only=True),
-            t5=T5EncoderModel.from_pretrained(folder / "text_encoder_2", local_files_only=True).eval(),
+            t5=T5EncoderModel.from_pretrained(folder / "text_encoder_2", **options).eval(),
         )
 
 
