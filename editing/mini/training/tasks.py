@@ -45,12 +45,12 @@ def fill_sampler(
     """Return a function that draws one sample for Fill: a picture, a mask, and what to draw under it."""
 
     def sample() -> Sample:
-        background = PHOTO if rng.random() < 0.35 else None  # noqa: PLR2004
+        background = PHOTO if rng.random() < 0.25 else None  # noqa: PLR2004
         drawing = draw(rng, width, height, photographs=photographs, background=background, anywhere=True)
         kind = rng.random()
-        if kind < 0.42:  # noqa: PLR2004 - shares of the tasks
+        if kind < 0.66:  # noqa: PLR2004 - shares of the tasks: painting something is the hardest
             return _insertion(rng, drawing)
-        if kind < 0.72:  # noqa: PLR2004
+        if kind < 0.83:  # noqa: PLR2004
             return _erasure(rng, drawing)
         return _extension(rng, drawing)
 
