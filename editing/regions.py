@@ -36,6 +36,8 @@ FEATHER_OF_DEPTH = 0.15
 """Width of the soft edge, as a share of how deep the mask is."""
 PREFILL_BLUR = 0.04
 """Blur of the repeated border, as a share of the model's longer side."""
+ERASE_FEATHER = 2
+"""Width of an erasure's soft edge, in pixels: a wide one would let the rim of what is to go shine through."""
 LARGEST_FEATHER = 32
 """Widest soft edge chosen by itself, in pixels."""
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 import cv2
@@ -18,9 +18,9 @@ from editing.flux.loading import CheckpointShelf, LoadedCheckpoint, pick_device,
 from editing.flux.pipelines import PipelineRunner, Run, Steering
 from editing.flux.quiet import quiet_libraries
 from editing.flux.settings import FluxSettings
-from editing.operations import Control, Erase, Generate, Inpaint, Operation, Outpaint, Sampling
+from editing.operations import Blend, Control, Erase, Generate, Inpaint, Operation, Outpaint, Sampling
 from editing.rasters import Mask, Pixels, Raster
-from editing.regions import Scene, edit_region, extend, plan_region, prefilled
+from editing.regions import ERASE_FEATHER, Scene, edit_region, extend, plan_region, prefilled
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "opencv-python-headless")
 
@@ -177,7 +177,7 @@ class FluxEngine:
         route = "fill" if checkpoint.family is Family.FILL else ("controlnet_inpaint" if controls else "inpaint")
         plan = plan_region(
             mask,
-            operation.blend,
+            _blend(operation),
             native_pixels=checkpoint.native_pixels,
             multiple=checkpoint.size_multiple,
         )
@@ -238,6 +238,12 @@ class FluxEngine:
             exact_outside_mask=outcome.exact,
             seconds=dict(watch.seconds),
         )
+
+
+def _blend(operation: Inpaint | Outpaint | Erase) -> Blend:
+    if isinstance(operation, Erase) and operation.blend.feather is None:
+        return replace(operation.blend, feather=ERASE_FEATHER)
+    return operation.blend
 
 
 def _steering(models: _Models, controls: Sequence[Control], images: Sequence[Pixels]) -> Steering | None:

@@ -8,6 +8,8 @@ import pytest
 
 from editing.engine import EditedImage, EditEngine, Progress
 from editing.errors import EditCancelled, EngineError, OperationError
+from editing.flux.engine import _blend
+from editing.masks import inward_feather
 from editing.operations import (
     Blend,
     Control,
@@ -320,3 +322,14 @@ def test_weights_that_give_no_numbers_fail_by_name(tiny_weights: dict[str, Path]
     with pytest.raises(EngineError) as caught:
         run(engine, generate())
     assert caught.value.code == "engine_failed"
+
+
+def test_an_erasure_leaves_no_rim_of_an_object_three_pixels_inside_its_mask() -> None:
+    mask = np.zeros((96, 96), dtype=np.float32)
+    mask[21:75, 21:75] = 1.0
+    picture = Raster(pixels=np.zeros((96, 96, 3), dtype=np.uint8))
+    sampling = Sampling(steps=2, guidance=30.0, seed=1)
+    asked = {"picture": picture, "mask": mask, "sampling": sampling, "checkpoint": "flux-mini-fill"}
+    assert (inward_feather(mask, _blend(Erase(**asked)).feather)[24:72, 24:72] == 1.0).all()
+    assert _blend(Erase(**asked, blend=Blend(feather=20))).feather == 20
+    assert _blend(Inpaint(**asked, prompt="")).feather is None
