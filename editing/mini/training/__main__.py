@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from editing.mini.training.pace import new_progress
-from editing.mini.training.stages import MINUTES, STAGES, Workshop
+from editing.mini.training.stages import MINUTES, STAGES, USUAL, Workshop
 from editing.mini.training.team import Team
 
 
@@ -16,11 +16,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of the states and results")
     parser.add_argument("--minutes", type=float, help="time for each stage asked for, instead of its usual time")
     parser.add_argument("--processes", type=int, default=2, help="how many train together, one core each")
-    parser.add_argument("stage", nargs="*", help=f"any of {', '.join(STAGES)}; all but unpack if none is named")
+    parser.add_argument("stage", nargs="*", help=f"any of {', '.join(STAGES)}; by default {' '.join(USUAL)}")
     chosen = parser.parse_args()
     chosen.work.mkdir(parents=True, exist_ok=True)
     minutes = MINUTES if chosen.minutes is None else dict.fromkeys(MINUTES, chosen.minutes)
-    for stage in chosen.stage or [*MINUTES, "export"]:
+    for stage in chosen.stage or USUAL:
         run_stage(stage, chosen.work, minutes, chosen.processes)
 
 

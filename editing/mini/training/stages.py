@@ -1,7 +1,7 @@
 """The stages in order, each from what the earlier ones left in the work folder.
 
-A stage goes on from its saved state; without one, from its result, if the folder holds one (`unpack` puts the packaged
-weights there); without either, from nothing.
+A stage goes on from its saved state. `unpack` lays the packaged weights out as results, `more` trains the base's result
+further, and Fill and the ControlNet go on from theirs where there is one.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +33,8 @@ from editing.mini.training.transformer import (
 )
 from editing.mini.training.vae import example, save_reconstructions, to_pictures, train_vae
 
-MINUTES = {"vae": 13.0, "text": 2.0, "base": 45.0, "fill": 25.0, "canny": 16.0}
+MINUTES = {"vae": 17.0, "text": 2.0, "base": 57.0, "fill": 14.0, "canny": 10.0, "more": 60.0}
+USUAL = ("vae", "text", "base", "fill", "canny", "export")
 _WEIGHTS = Path(__file__).parents[1] / "weights"
 _OBLONG = ((144, 112), (112, 144), (160, 96), (96, 160))  # width, height
 _RATE = {"base": 3e-3, "fill": 2e-3, "canny": 2e-3}
@@ -81,9 +82,9 @@ def run_text(shop: Workshop) -> None:
 
 def run_base(shop: Workshop) -> None:
     """Stage 3."""
-    flow = Flow(_base(shop) if (shop.work / "base").exists() else new_transformer(), GUIDANCE["base"])
+    flow = Flow(new_transformer(), GUIDANCE["base"])
     pace = shop.pace("base")
-    source = _sources(pace, shop, seed=3)
+    source = _sources(pace, shop, "base", seed=3)
     square = source(128, 128)
     oblong = [source(*size) for size in _OBLONG]
     phases = (
@@ -92,7 +93,18 @@ def run_base(shop: Workshop) -> None:
         Phase(until=0.8, sources=[square, *oblong], batch=16, first=1280),
         Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
     )
-    _train(pace, shop, flow, phases)
+    _train(pace, shop, "base", flow, phases)
+
+
+def run_more(shop: Workshop) -> None:
+    """Train the base's result further, at full size only; Fill and the ControlNet should follow."""
+    flow = Flow(_base(shop), GUIDANCE["base"])
+    pace = shop.pace("more")
+    source = _sources(pace, shop, "base", seed=6)
+    oblong = [source(*size) for size in _OBLONG]
+    _train(
+        pace, shop, "base", flow, [Phase(until=1.0, sources=_mostly(source(128, 128), oblong), batch=16, first=2500)]
+    )
 
 
 def run_fill(shop: Workshop) -> None:
@@ -101,14 +113,14 @@ def run_fill(shop: Workshop) -> None:
     earlier = FluxTransformer2DModel.from_pretrained(folder, local_files_only=True) if folder.exists() else None
     flow = Flow(earlier or widen(_base(shop)), GUIDANCE["fill"])
     pace = shop.pace("fill")
-    source = _sources(pace, shop, seed=4)
+    source = _sources(pace, shop, "fill", seed=4)
     square = source(128, 128)
     oblong = [source(*size) for size in _OBLONG]
     phases = (
         Phase(until=0.6, sources=[square], batch=16, first=1280),
         Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
     )
-    _train(pace, shop, flow, phases)
+    _train(pace, shop, "fill", flow, phases)
 
 
 def run_canny(shop: Workshop) -> None:
@@ -118,14 +130,14 @@ def run_canny(shop: Workshop) -> None:
     earlier = FluxControlNetModel.from_pretrained(folder, local_files_only=True) if folder.exists() else None
     flow = Flow(base, GUIDANCE["canny"], earlier or new_controlnet(base))
     pace = shop.pace("canny")
-    source = _sources(pace, shop, seed=5)
+    source = _sources(pace, shop, "canny", seed=5)
     square = source(128, 128)
     oblong = [source(*size) for size in _OBLONG]
     phases = (
         Phase(until=0.6, sources=[square], batch=16, first=1280),
         Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
     )
-    _train(pace, shop, flow, phases)
+    _train(pace, shop, "canny", flow, phases)
 
 
 def run_export(shop: Workshop) -> None:
@@ -147,6 +159,7 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "base": run_base,
     "fill": run_fill,
     "canny": run_canny,
+    "more": run_more,
     "export": run_export,
     "unpack": run_unpack,
 }
@@ -161,7 +174,7 @@ def _base(shop: Workshop) -> FluxTransformer2DModel:
     return FluxTransformer2DModel.from_pretrained(shop.work / "base", local_files_only=True)
 
 
-def _sources(pace: Pace, shop: Workshop, *, seed: int) -> Callable[[int, int], Examples]:
+def _sources(pace: Pace, shop: Workshop, stage: str, *, seed: int) -> Callable[[int, int], Examples]:
     """Return a maker of examples by width and height; each member of the team draws its own."""
     vae = AutoencoderKL.from_pretrained(shop.work / "vae", local_files_only=True).eval()
     encoders = TextEncoders.load(shop.work)
@@ -170,14 +183,13 @@ def _sources(pace: Pace, shop: Workshop, *, seed: int) -> Callable[[int, int], E
     torch.manual_seed(int(rng.integers(2**63)))
 
     def source(width: int, height: int) -> Examples:
-        return Examples(vae, encoders, _SAMPLERS[pace.name](rng, width, height, pictures))
+        return Examples(vae, encoders, _SAMPLERS[stage](rng, width, height, pictures))
 
     return source
 
 
-def _train(pace: Pace, shop: Workshop, flow: Flow, phases: Sequence[Phase]) -> None:
+def _train(pace: Pace, shop: Workshop, stage: str, flow: Flow, phases: Sequence[Phase]) -> None:
     """Train a flow and write its averaged weights and a sheet of what it draws."""
-    stage = pace.name
     vae = AutoencoderKL.from_pretrained(shop.work / "vae", local_files_only=True).eval()
     shown = Examples(vae, TextEncoders.load(shop.work), _shown(stage))
 
