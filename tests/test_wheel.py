@@ -56,4 +56,5 @@ def test_the_installed_wheel_migrates_and_edits(wheel: Path, tmp_path: Path) -> 
     out = tmp_path / "out.png"
     said = run(studio, "edit", "generate", "a red circle on a sand background", "--steps", "2", "-o", str(out))
     assert "record rec_" in said
-    assert Image.open(out).size == (128, 128)
+    with Image.open(out) as picture:
+        assert picture.size == (128, 128)

@@ -115,7 +115,8 @@ def test_the_command_line_edits_in_this_process(operation: str, tmp_path: Path) 
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert Image.open(out).size == size
+    with Image.open(out) as picture:
+        assert picture.size == size
     store = bootstrap.open_store(Settings(home=home))
     (record,) = store.records.list(None).items
     assert (record.outcome.value, record.body["seed"]) == ("done", "5")
