@@ -36,7 +36,9 @@ def export(work: Path, weights: Path) -> list[str]:
     written = []
     for name, stage, pipeline in ((BASE, "base", FluxPipeline), (FILL, "fill", FluxFillPipeline)):
         if (work / stage).exists():
-            transformer = FluxTransformer2DModel.from_pretrained(work / stage, local_files_only=True)
+            guided = work / f"{stage}-guided"
+            result = guided if guided.exists() else work / stage
+            transformer = FluxTransformer2DModel.from_pretrained(result, local_files_only=True)
             assembled = pipeline(transformer=transformer, scheduler=new_scheduler(), **_shared_parts(work))
             _replace(weights / name, assembled.to(torch.float16))
             written.append(name)

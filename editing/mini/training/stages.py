@@ -17,6 +17,7 @@ from rich.progress import Progress
 from editing.mini.photographs import photographs
 from editing.mini.training.examples import Examples, Sample, unpack
 from editing.mini.training.export import export, unpack_weights
+from editing.mini.training.guidance import Teacher
 from editing.mini.training.pace import Pace
 from editing.mini.training.tasks import base_sampler, canny_sampler, fill_sampler
 from editing.mini.training.team import Team
@@ -26,6 +27,7 @@ from editing.mini.training.transformer import (
     Flow,
     Phase,
     denoise,
+    flow_loss,
     new_controlnet,
     new_transformer,
     train_flow,
@@ -33,11 +35,21 @@ from editing.mini.training.transformer import (
 )
 from editing.mini.training.vae import example, save_reconstructions, to_pictures, train_vae
 
-MINUTES = {"vae": 17.0, "text": 2.0, "base": 57.0, "fill": 14.0, "canny": 10.0, "more": 60.0}
-USUAL = ("vae", "text", "base", "fill", "canny", "export")
+MINUTES = {
+    "vae": 17.0,
+    "text": 2.0,
+    "base": 57.0,
+    "fill": 14.0,
+    "canny": 10.0,
+    "guide-base": 6.0,
+    "guide-fill": 6.0,
+    "more": 60.0,
+}
+USUAL = ("vae", "text", "base", "fill", "canny", "guide-base", "guide-fill", "export")
 _WEIGHTS = Path(__file__).parents[1] / "weights"
 _OBLONG = ((144, 112), (112, 144), (160, 96), (96, 160))  # width, height
 _RATE = {"base": 3e-3, "fill": 2e-3, "canny": 2e-3}
+_GUIDE_RATE = 1e-3
 _SAMPLERS = {"base": base_sampler, "fill": fill_sampler, "canny": canny_sampler}
 
 
@@ -123,6 +135,27 @@ def run_fill(shop: Workshop) -> None:
     _train(pace, shop, "fill", flow, phases)
 
 
+def run_guide_base(shop: Workshop) -> None:
+    """Distil guidance into the base; the ControlNet serves the student as it did the teacher."""
+    _guide(shop, "base", _base(shop), _base(shop))
+
+
+def run_guide_fill(shop: Workshop) -> None:
+    """Distil guidance into Fill."""
+    folder = shop.work / "fill"
+    student, teacher = (FluxTransformer2DModel.from_pretrained(folder, local_files_only=True) for _ in range(2))
+    _guide(shop, "fill", student, teacher)
+
+
+def _guide(shop: Workshop, stage: str, student: FluxTransformer2DModel, teacher: FluxTransformer2DModel) -> None:
+    pace = shop.pace(f"guide-{stage}")
+    source = _sources(pace, shop, stage, seed=7)
+    oblong = [source(*size) for size in _OBLONG]
+    phases = [Phase(until=1.0, sources=_mostly(source(128, 128), oblong), batch=16, first=1024)]
+    guided = Teacher(Flow(teacher, GUIDANCE[stage]), TextEncoders.load(shop.work))
+    _train(pace, shop, stage, Flow(student, GUIDANCE[stage]), phases, guided=guided)
+
+
 def run_canny(shop: Workshop) -> None:
     """Stage 5."""
     base = _base(shop)
@@ -159,6 +192,8 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "base": run_base,
     "fill": run_fill,
     "canny": run_canny,
+    "guide-base": run_guide_base,
+    "guide-fill": run_guide_fill,
     "more": run_more,
     "export": run_export,
     "unpack": run_unpack,
@@ -188,18 +223,22 @@ def _sources(pace: Pace, shop: Workshop, stage: str, *, seed: int) -> Callable[[
     return source
 
 
-def _train(pace: Pace, shop: Workshop, stage: str, flow: Flow, phases: Sequence[Phase]) -> None:
+def _train(
+    pace: Pace, shop: Workshop, stage: str, flow: Flow, phases: Sequence[Phase], *, guided: Teacher | None = None
+) -> None:
     """Train a flow and write its averaged weights and a sheet of what it draws."""
+    result = stage if guided is None else f"{stage}-guided"
+    rate, loss_of = (_RATE[stage], flow_loss) if guided is None else (_GUIDE_RATE, guided.loss)
     vae = AutoencoderKL.from_pretrained(shop.work / "vae", local_files_only=True).eval()
     shown = Examples(vae, TextEncoders.load(shop.work), _shown(stage))
 
     def look(averaged: Flow) -> None:
         if shown.count == 0:
             shown.grow(16)
-        _draw_sheet(averaged, vae, shown, shop.work / f"{stage}.png")
-        _part(averaged).save_pretrained(shop.work / stage)
+        _draw_sheet(averaged, vae, shown, shop.work / f"{result}.png")
+        _part(averaged).save_pretrained(shop.work / result)
 
-    train_flow(pace, shop.team, flow, phases, rate=_RATE[stage], look=look)
+    train_flow(pace, shop.team, flow, phases, rate=rate, look=look, loss_of=loss_of)
     shop.team.wait()
 
 

@@ -145,14 +145,18 @@ def image_ids(height: int, width: int) -> Tensor:
     return torch.stack([torch.zeros(height, width), rows, columns], -1).reshape(-1, 3).float()
 
 
-def flow_loss(flow: Flow, batch: Batch) -> Tensor:
-    """Return the mean squared error of the velocity at random times."""
-    target = batch.target
+def random_mix(target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mix latents (n, L, 64) with noise at random times; returns the mixture, the times (n,) and the noise."""
     time = torch.sigmoid(torch.randn(len(target)) + _NOISE_MEAN)
     noise = torch.randn_like(target)
-    mixed = torch.lerp(target, noise, time[:, None, None])
+    return torch.lerp(target, noise, time[:, None, None]), time, noise
+
+
+def flow_loss(flow: Flow, batch: Batch) -> Tensor:
+    """Return the mean squared error of the velocity at random times."""
+    mixed, time, noise = random_mix(batch.target)
     velocity: Tensor = flow(mixed, time, batch)
-    return (velocity.float() - (noise - target)).square().mean()
+    return (velocity.float() - (noise - batch.target)).square().mean()
 
 
 def optimisers(module: nn.Module) -> list[torch.optim.Optimizer]:
@@ -179,6 +183,7 @@ def train_flow(
     *,
     rate: float,
     look: Callable[[Flow], None],
+    loss_of: Callable[[Flow, Batch], Tensor] = flow_loss,
 ) -> Flow:
     """Train a stage's phases until its time is spent.
 
@@ -188,6 +193,7 @@ def train_flow(
         flow: Trained in place.
         phases: In order; the last one's `until` is 1.
         rate: Peak learning rate.
+        loss_of: What is made small.
         look: Called at the leader with the averaged weights every few minutes, to draw pictures with.
 
     Returns:
@@ -205,7 +211,7 @@ def train_flow(
             phase.sources[0].grow(phase.fresh)
         batch = source.batch(phase.batch)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = flow_loss(flow, batch)
+            loss = loss_of(flow, batch)
         model.step(loss, rate=rate * pace.rate())
         pace.report(loss=loss.item())
         if not math.isfinite(loss.item()):
