@@ -41,8 +41,8 @@ MINUTES = {
     "base": 57.0,
     "fill": 14.0,
     "canny": 10.0,
-    "guide-base": 6.0,
-    "guide-fill": 6.0,
+    "guide-base": 10.0,
+    "guide-fill": 7.0,
     "more": 60.0,
 }
 USUAL = ("vae", "text", "base", "fill", "canny", "guide-base", "guide-fill", "export")
