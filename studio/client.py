@@ -93,10 +93,6 @@ class HttpClient:
             self._json(response)
         return response.content
 
-    def get(self, path: str) -> dict[str, Any]:
-        """GET anything else."""
-        return self._json(self._http.get(path))
-
     def __enter__(self) -> Self:
         return self
 
@@ -155,7 +151,7 @@ class LocalClient:
 
     def submit(self, operation: str, members: Mapping[str, Any], pictures: Mapping[str, Path]) -> dict[str, Any]:
         """Accept the edit and begin to carry it out in a thread of its own."""
-        body = dict(members) | {name: base64.b64encode(path.read_bytes()).decode() for name, path in pictures.items()}
+        body = dict(members) | {name: encoded(path) for name, path in pictures.items()}
         job = self._ask(lambda: accept(validate(body, REQUESTS[operation]), self._key, self._services.intake))
         thread = threading.Thread(target=self._carry_out, args=(job.id,), name=f"worker of {job.id}")
         thread.start()
@@ -207,6 +203,11 @@ class LocalClient:
             raise StudioProblem(from_editing(error).document()) from error
         except StorageError as error:
             raise StudioProblem(from_storage(error).document()) from error
+
+
+def encoded(path: Path) -> str:
+    """A picture file as the JSON of a request holds it."""
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def read_key(settings: Settings) -> str | None:

@@ -181,8 +181,3 @@ def from_storage(error: StorageError) -> Problem:
         if isinstance(error, kind):
             return Problem(code, detail or str(error))
     return Problem("internal", "Storage failed; the operator's log says more.")
-
-
-def known_codes() -> frozenset[str]:
-    """Codes that this file defines; `editing` adds its own."""
-    return frozenset(_STATUS)

@@ -163,11 +163,11 @@ def _sampling(seed: str | None, steps: int | None, guidance: float | None, check
 
 
 def _canny(picture: Path | None) -> list[dict[str, Any]] | None:
-    import base64
+    from studio.client import encoded
 
     if picture is None:
         return None
-    return [{"kind": "canny", "image": base64.b64encode(picture.read_bytes()).decode()}]
+    return [{"kind": "canny", "image": encoded(picture)}]
 
 
 def _run(

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from editing.controls import canny
-from studio.client import FINAL, POLL_SECONDS, HttpClient, StudioProblem, read_key
+from studio.client import FINAL, POLL_SECONDS, HttpClient, StudioProblem, encoded, read_key
 from studio.demo import pictures
 from studio.demo.sheet import Panel, draw_sheet
 from studio.settings import load_settings
@@ -101,7 +101,7 @@ def _requests(client: HttpClient, folder: Path, console: Console) -> tuple[Jobs,
     mask = pictures.save(pictures.photograph_mask(), folder / "mask.png")
     cat = pictures.save(pictures.cat(), folder / "cat.png")
     control = pictures.save(pictures.outline(), folder / "outline.png")
-    guided = [{"kind": "canny", "image": _base64(control)}]
+    guided = [{"kind": "canny", "image": encoded(control)}]
     first = {
         "generate": client.submit("generate", {"prompt": PROMPTS["generate"], "seed": 7}, {}),
         "refused": client.submit("generate", {"prompt": PROMPTS["refused"]}, {}),
@@ -210,9 +210,3 @@ def _report(jobs: Jobs, out: Path) -> None:
     beside = Path(sys.executable).with_name("studio")
     inside = beside.is_relative_to(Path.cwd())
     typer.echo(f"{os.path.relpath(beside) if inside else 'studio'} serve")
-
-
-def _base64(path: Path) -> str:
-    import base64
-
-    return base64.b64encode(path.read_bytes()).decode()

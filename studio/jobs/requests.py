@@ -4,7 +4,7 @@ Types and unknown fields are judged here; ranges are judged by `editing`, once, 
 stored with the job, with every picture replaced by its digest and the prompt moved to the vault.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -201,5 +201,3 @@ Request = GenerateRequest | InpaintRequest | OutpaintRequest | EraseRequest
 REQUESTS: dict[str, type[Request]] = {
     each.operation: each for each in (GenerateRequest, InpaintRequest, OutpaintRequest, EraseRequest)
 }
-
-Face = Literal["generate", "inpaint", "outpaint", "erase"]

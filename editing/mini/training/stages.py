@@ -126,13 +126,7 @@ def run_fill(shop: Workshop) -> None:
     flow = Flow(earlier or widen(_base(shop)), GUIDANCE["fill"])
     pace = shop.pace("fill")
     source = _sources(pace, shop, "fill", seed=4)
-    square = source(128, 128)
-    oblong = [source(*size) for size in _OBLONG]
-    phases = (
-        Phase(until=0.6, sources=[square], batch=16, first=1280),
-        Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
-    )
-    _train(pace, shop, "fill", flow, phases)
+    _train(pace, shop, "fill", flow, _square_first(source))
 
 
 def run_guide_base(shop: Workshop) -> None:
@@ -164,13 +158,7 @@ def run_canny(shop: Workshop) -> None:
     flow = Flow(base, GUIDANCE["canny"], earlier or new_controlnet(base))
     pace = shop.pace("canny")
     source = _sources(pace, shop, "canny", seed=5)
-    square = source(128, 128)
-    oblong = [source(*size) for size in _OBLONG]
-    phases = (
-        Phase(until=0.6, sources=[square], batch=16, first=1280),
-        Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
-    )
-    _train(pace, shop, "canny", flow, phases)
+    _train(pace, shop, "canny", flow, _square_first(source))
 
 
 def run_export(shop: Workshop) -> None:
@@ -198,6 +186,16 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "export": run_export,
     "unpack": run_unpack,
 }
+
+
+def _square_first(source: Callable[[int, int], Examples]) -> tuple[Phase, ...]:
+    """Return the phases of what starts from the base: square pictures, then other sizes among them."""
+    square = source(128, 128)
+    oblong = [source(*size) for size in _OBLONG]
+    return (
+        Phase(until=0.6, sources=[square], batch=16, first=1280),
+        Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
+    )
 
 
 def _mostly(square: Examples, others: Sequence[Examples]) -> list[Examples]:
