@@ -4,15 +4,16 @@ Outside the uploaded mask not one pixel value changes, on every route. This pack
 or databases, and imports no torch outside `editing.flux` and `editing.mini.training`.
 """
 
-from editing.engine import EditedImage, EditEngine, EditFacts, Progress
+from editing.blending import Blend, Intent, Join, Prefill, Route, SeamRetry
+from editing.engine import BlendFacts, EditedImage, EditEngine, EditFacts, PaintPass, Progress, SeamTry
 from editing.errors import EditCancelled, EditingError, EngineError, MaskError, OperationError, PictureError
 from editing.operations import (
-    Blend,
     Control,
     ControlKind,
     ControlMode,
     Erase,
     Generate,
+    Img2Img,
     Inpaint,
     Operation,
     OperationName,
@@ -21,9 +22,12 @@ from editing.operations import (
 )
 from editing.placement import Placement
 from editing.rasters import Mask, Pixels, Plane, Raster
+from editing.seams import Seam
+from editing.seeds import derived_seed
 
 __all__ = [
     "Blend",
+    "BlendFacts",
     "Control",
     "ControlKind",
     "ControlMode",
@@ -35,18 +39,28 @@ __all__ = [
     "EngineError",
     "Erase",
     "Generate",
+    "Img2Img",
     "Inpaint",
+    "Intent",
+    "Join",
     "Mask",
     "MaskError",
     "Operation",
     "OperationError",
     "OperationName",
     "Outpaint",
+    "PaintPass",
     "PictureError",
     "Pixels",
     "Placement",
     "Plane",
+    "Prefill",
     "Progress",
     "Raster",
+    "Route",
     "Sampling",
+    "Seam",
+    "SeamRetry",
+    "SeamTry",
+    "derived_seed",
 ]

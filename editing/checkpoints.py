@@ -63,11 +63,14 @@ class Checkpoint:
         acceptance_reason: Why it loads only after `studio models accept NAME`; empty where that is not needed.
         defaults: Operations it can run, each with its sampling defaults.
         native_pixels: Area the model likes, in pixels.
+        smallest_pixels: Least area at which it still paints well: a small edit runs at no more than it needs.
         max_pixels: Largest area it generates, in pixels.
         max_sequence_length: Tokens of the long text encoder.
         controls: Kinds of control a ControlNet serves, with defaults.
         works_with: Names of the bases a ControlNet was trained for.
+        inpainting: Weight and span of a ControlNet that reads a masked picture and its mask; None for all others.
         size_multiple: Sides the model runs at are multiples of this.
+        bucket: Sides of crops are multiples of this, so that crops come in few shapes.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Checkpoint:
     licence: str
     licence_url: str
     native_pixels: int
+    smallest_pixels: int
     max_pixels: int
     max_sequence_length: int
     hub_id: str | None = None
@@ -84,7 +88,9 @@ class Checkpoint:
     defaults: Mapping[OperationName, SamplingDefaults] = field(default_factory=dict)
     controls: Mapping[ControlKind, ControlDefaults] = field(default_factory=dict)
     works_with: frozenset[str] = frozenset()
+    inpainting: ControlDefaults | None = None
     size_multiple: int = SIZE_MULTIPLE
+    bucket: int = 64
 
     @property
     def needs_acceptance(self) -> bool:

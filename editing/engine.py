@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from editing.blending import Intent, Join, Prefill
 from editing.operations import Operation, Sampling
 from editing.rasters import Pixels, Raster
+from editing.seams import Seam
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,23 +24,79 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaintPass:
+    """One run of the model within an edit; large outpaints take several.
+
+    Attributes:
+        box: Left, top, right, bottom (exclusive) of what the model saw, in pixels of the result.
+        size: Width and height at which it ran, in pixels.
+        seed: Seed of its noise.
+    """
+
+    box: tuple[int, int, int, int]
+    size: tuple[int, int]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlendFacts:
+    """What `Blend` came to, everything decided; widths in pixels of the picture.
+
+    Attributes:
+        intent: What the edit was for.
+        grow: Widening of the model's mask.
+        soften: Fading zone beyond that.
+        feather: Soft edge of what was pasted.
+        prefill: What the model started from; None where it started from noise alone.
+        join: How it was laid over the picture.
+        match_colour: Whether the colour shift was taken out.
+    """
+
+    intent: Intent
+    grow: int
+    soften: int
+    feather: int
+    prefill: Prefill | None
+    join: Join
+    match_colour: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeamTry:
+    """One attempt under a `SeamRetry`.
+
+    Attributes:
+        seed: The seed it was painted on.
+        score: Its seam score.
+    """
+
+    seed: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EditFacts:
     """What a record says about how a picture was made.
 
     Attributes:
         checkpoint: Name in the catalogue of the checkpoint that ran.
-        route: Which pipeline ran: `generate`, `controlnet`, `fill`, `inpaint` or `controlnet_inpaint`.
+        route: How it was painted: `generate`, `img2img`, or a `Route`.
         weights: SHA-256 of every weight file loaded, by `checkpoint/path/in/folder`.
         checkpoints: Revision of every checkpoint used, by name (`packaged`, `local`, or a commit).
-        sampling: The sampling that ran.
+        sampling: The sampling that ran; after a retry, with the seed of the try that was kept.
         device: Where it ran, such as `cpu` or `cuda:0`.
         dtype: Number format of the weights, such as `float32`.
         threads: CPU threads of torch: bit-identity on a CPU may depend on it.
         versions: Version of every library that shapes the pixels, by name.
-        box: Left, top, right, bottom (exclusive) of what the model saw, in pixels of the result; None for generate.
-        model_size: Width and height at which the model ran, in pixels.
+        box: Left, top, right, bottom (exclusive) of what the model saw, in pixels of the result, round all passes;
+            None where a whole picture was made.
+        model_size: Width and height at which the model ran, in pixels; of the first pass.
         exact_outside_mask: Whether every pixel outside the mask kept its value.
         seconds: Wall-clock seconds by phase.
+        passes: Every run of the model; none where a whole picture was made.
+        blend: How the edit met the rest; None where a whole picture was made.
+        seam: How visible the border is; None where there is no border.
+        tries: Every attempt under a `SeamRetry`, in order; none without one.
     """
 
     checkpoint: str
@@ -54,6 +112,10 @@ class EditFacts:
     model_size: tuple[int, int]
     exact_outside_mask: bool
     seconds: Mapping[str, float]
+    passes: tuple[PaintPass, ...] = ()
+    blend: BlendFacts | None = None
+    seam: Seam | None = None
+    tries: tuple[SeamTry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

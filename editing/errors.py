@@ -1,5 +1,7 @@
 """Errors of the editing room: one base class, a stable code each, and the value and limit that were at odds."""
 
+import math
+
 
 class EditingError(Exception):
     """Something about an edit cannot be done as asked; `str()` is a sentence for people.
@@ -39,3 +41,22 @@ class EngineError(EditingError):
 
 class EditCancelled(Exception):  # noqa: N818 - an outcome that was asked for, not an error
     """Raised out of `EditEngine.run` within one step of `cancelled()` turning true."""
+
+
+def within(code: str, name: str, value: float, limits: tuple[float, float]) -> None:
+    """Check a number against its limits.
+
+    Args:
+        code: Of the error.
+        name: Of the request field.
+        value: What was given.
+        limits: Smallest and largest value allowed.
+
+    Raises:
+        OperationError: `code`, if the value is not finite or lies outside.
+    """
+    low, high = limits
+    if not (math.isfinite(value) and low <= value <= high):
+        raise OperationError(
+            f"{name} must lie in {low}..{high}, got {value}", code=code, field=name, value=value, limit=[low, high]
+        )

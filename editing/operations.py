@@ -3,12 +3,12 @@
 Anything that can be judged without a checkpoint is judged here; `editing.catalogue.check_operation` judges the rest.
 """
 
-import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
-from editing.errors import OperationError
+from editing.blending import Blend, Intent, Route, SeamRetry
+from editing.errors import OperationError, within
 from editing.masks import check_mask
 from editing.placement import Placement
 from editing.rasters import Mask, Raster
@@ -19,7 +19,6 @@ SEED = (0, 2**64 - 1)
 SIDE = (16, 8192)
 CANNY_THRESHOLD = (0, 1000)
 CONTROL_SCALE = (0.0, 2.0)
-BLEND_PIXELS = (0, 1024)
 MAX_CONTROLS = 4
 
 
@@ -27,6 +26,7 @@ class OperationName(StrEnum):
     """Names of the operations, as the API and the records say them."""
 
     GENERATE = "generate"
+    IMG2IMG = "img2img"
     INPAINT = "inpaint"
     OUTPAINT = "outpaint"
     ERASE = "erase"
@@ -43,14 +43,6 @@ class ControlMode(StrEnum):
 
     PREPROCESS = "preprocess"
     AS_IS = "as_is"
-
-
-def _within(code: str, name: str, value: float, limits: tuple[float, float]) -> None:
-    low, high = limits
-    if not (math.isfinite(value) and low <= value <= high):
-        raise OperationError(
-            f"{name} must lie in {low}..{high}, got {value}", code=code, field=name, value=value, limit=[low, high]
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +65,8 @@ class Sampling:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        _within("steps_out_of_range", "steps", self.steps, STEPS)
-        _within("guidance_out_of_range", "guidance", self.guidance, GUIDANCE)
+        within("steps_out_of_range", "steps", self.steps, STEPS)
+        within("guidance_out_of_range", "guidance", self.guidance, GUIDANCE)
         if not SEED[0] <= self.seed <= SEED[1]:
             raise OperationError(
                 f"seed must lie in 0..{SEED[1]}, got {self.seed}",
@@ -123,11 +115,11 @@ class Control:
     end: float = 0.8
 
     def __post_init__(self) -> None:
-        _within("control_threshold_out_of_range", "low", self.low, CANNY_THRESHOLD)
-        _within("control_threshold_out_of_range", "high", self.high, CANNY_THRESHOLD)
-        _within("control_scale_out_of_range", "scale", self.scale, CONTROL_SCALE)
-        _within("control_span_out_of_range", "start", self.start, (0.0, 1.0))
-        _within("control_span_out_of_range", "end", self.end, (0.0, 1.0))
+        within("control_threshold_out_of_range", "low", self.low, CANNY_THRESHOLD)
+        within("control_threshold_out_of_range", "high", self.high, CANNY_THRESHOLD)
+        within("control_scale_out_of_range", "scale", self.scale, CONTROL_SCALE)
+        within("control_span_out_of_range", "start", self.start, (0.0, 1.0))
+        within("control_span_out_of_range", "end", self.end, (0.0, 1.0))
         if self.low >= self.high:
             raise OperationError(
                 f"the lower Canny threshold must lie below the upper, got {self.low} and {self.high}",
@@ -148,32 +140,6 @@ class Control:
             raise OperationError(
                 "a control image used as it is must be given", code="control_picture_missing", field="picture"
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blend:
-    """How an edit meets the pixels that stay.
-
-    Attributes:
-        grow: Pixels by which the model's mask is widened; never what is pasted back. None: from the mask's size.
-        feather: Width in pixels of the soft edge, inside the mask. None: from the mask's size.
-        context: Pixels of surroundings shown to the model. None: from the mask's size.
-        spill: Let the soft edge lie outside the mask. The record then says `exact_outside_mask: false`.
-
-    Raises:
-        OperationError: `blend_out_of_range`.
-    """
-
-    grow: int | None = None
-    feather: int | None = None
-    context: int | None = None
-    spill: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("grow", "feather", "context"):
-            value = getattr(self, name)
-            if value is not None:
-                _within("blend_out_of_range", name, value, BLEND_PIXELS)
 
 
 def _check_controls(controls: tuple[Control, ...], *, own_picture: bool) -> None:
@@ -219,9 +185,42 @@ class Generate:
     controls: tuple[Control, ...] = ()
 
     def __post_init__(self) -> None:
-        _within("size_unsupported", "width", self.width, SIDE)
-        _within("size_unsupported", "height", self.height, SIDE)
+        within("size_unsupported", "width", self.width, SIDE)
+        within("size_unsupported", "height", self.height, SIDE)
         _check_controls(self.controls, own_picture=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Img2Img:
+    """Make a whole picture anew, starting from one that is there.
+
+    Attributes:
+        prompt: What to show.
+        picture: Where to start.
+        sampling: How to sample; `strength` says how far to leave the picture.
+        checkpoint: Name in the catalogue, of the base family.
+        size: Width and height of the result, 16..8192 pixels each; None is the picture's own.
+
+    Raises:
+        OperationError: `size_unsupported`.
+    """
+
+    name: ClassVar[OperationName] = OperationName.IMG2IMG
+    prompt: str
+    picture: Raster
+    sampling: Sampling
+    checkpoint: str
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            within("size_unsupported", "width", self.size[0], SIDE)
+            within("size_unsupported", "height", self.size[1], SIDE)
+
+    @property
+    def target(self) -> tuple[int, int]:
+        """Width and height of the result."""
+        return self.picture.size if self.size is None else self.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -236,13 +235,17 @@ class Inpaint:
         checkpoint: Name in the catalogue.
         controls: Control images that steer structure.
         blend: How the edit meets the rest.
+        route: How the model is made to paint only a part; None: as the catalogue says for the checkpoint.
+        inpainting_controlnet: Name in the catalogue of the ControlNet of that route; None for the other routes.
+        retry: Whether to paint again when the seam shows.
 
     Raises:
         MaskError: The mask does not fit the picture, or is empty.
-        OperationError: A `control_*` code.
+        OperationError: A `control_*` code, or `intent_contradictory`.
     """
 
     name: ClassVar[OperationName] = OperationName.INPAINT
+    intents: ClassVar[tuple[Intent, ...]] = (Intent.FILL, Intent.ADD, Intent.REPLACE_BACKGROUND)
     prompt: str
     picture: Raster
     mask: Mask
@@ -250,10 +253,14 @@ class Inpaint:
     checkpoint: str
     controls: tuple[Control, ...] = ()
     blend: Blend = field(default_factory=Blend)
+    route: Route | None = None
+    inpainting_controlnet: str | None = None
+    retry: SeamRetry | None = None
 
     def __post_init__(self) -> None:
         check_mask(self.mask, size=self.picture.size)
         _check_controls(self.controls, own_picture=True)
+        self.blend.intended(self.intents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -267,21 +274,30 @@ class Outpaint:
         sampling: How to sample.
         checkpoint: Name in the catalogue.
         blend: How the new part meets the old; `spill` plays no part.
+        route: How the model is made to paint only a part; None: as the catalogue says for the checkpoint.
+        inpainting_controlnet: Name in the catalogue of the ControlNet of that route; None for the other routes.
+        retry: Whether to paint again when the seam shows.
 
     Raises:
-        OperationError: `margins_zero`, `canvas_too_large` or `canvas_excludes_picture`.
+        OperationError: `margins_zero`, `canvas_too_large`, `canvas_excludes_picture` or
+            `intent_contradictory`.
     """
 
     name: ClassVar[OperationName] = OperationName.OUTPAINT
+    intents: ClassVar[tuple[Intent, ...]] = (Intent.EXPAND,)
     prompt: str
     picture: Raster
     placement: Placement
     sampling: Sampling
     checkpoint: str
     blend: Blend = field(default_factory=Blend)
+    route: Route | None = None
+    inpainting_controlnet: str | None = None
+    retry: SeamRetry | None = None
 
     def __post_init__(self) -> None:
         self.placement.check(self.picture.size)
+        self.blend.intended(self.intents)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -294,21 +310,25 @@ class Erase:
         sampling: How to sample; `strength` must be 1.
         checkpoint: Name in the catalogue, of the Fill family.
         blend: How the edit meets the rest.
+        retry: Whether to paint again when the seam shows.
 
     Raises:
         MaskError: The mask does not fit the picture, or is empty.
-        OperationError: `strength_out_of_range`.
+        OperationError: `strength_out_of_range` or `intent_contradictory`.
     """
 
     name: ClassVar[OperationName] = OperationName.ERASE
+    intents: ClassVar[tuple[Intent, ...]] = (Intent.REMOVE,)
     picture: Raster
     mask: Mask
     sampling: Sampling
     checkpoint: str
     blend: Blend = field(default_factory=Blend)
+    retry: SeamRetry | None = None
 
     def __post_init__(self) -> None:
         check_mask(self.mask, size=self.picture.size)
+        self.blend.intended(self.intents)
         if self.sampling.strength != 1.0:
             raise OperationError(
                 f"erase runs at strength 1, got {self.sampling.strength}",
@@ -319,4 +339,4 @@ class Erase:
             )
 
 
-Operation: TypeAlias = Generate | Inpaint | Outpaint | Erase
+Operation: TypeAlias = Generate | Img2Img | Inpaint | Outpaint | Erase

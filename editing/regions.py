@@ -21,11 +21,11 @@ import cv2
 import numpy as np
 
 from editing import masks
+from editing.blending import Blend
 from editing.boxes import Box, edit_box, model_size
 from editing.colour import from_srgb, to_srgb
 from editing.compositing import composite
 from editing.matching import match_colour
-from editing.operations import Blend
 from editing.placement import Placement
 from editing.rasters import Mask, Pixels, Raster
 from editing.resampling import resize_mask, resize_pixels

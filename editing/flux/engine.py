@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from editing.blending import Blend
 from editing.boxes import Box, padded_size
 from editing.catalogue import Checkpoint, Family, check_operation, find
 from editing.controls import control_image
@@ -18,7 +19,7 @@ from editing.flux.loading import CheckpointShelf, LoadedCheckpoint, pick_device,
 from editing.flux.pipelines import PipelineRunner, Run, Steering
 from editing.flux.quiet import quiet_libraries
 from editing.flux.settings import FluxSettings
-from editing.operations import Blend, Control, Erase, Generate, Inpaint, Operation, Outpaint, Sampling
+from editing.operations import Control, Erase, Generate, Img2Img, Inpaint, Operation, Outpaint, Sampling
 from editing.rasters import Mask, Pixels, Raster
 from editing.regions import ERASE_FEATHER, Scene, edit_region, extend, plan_region, prefilled
 
@@ -145,6 +146,8 @@ class FluxEngine:
         match operation:
             case Generate():
                 return self._generate(operation, models, watch)
+            case Img2Img():
+                raise NotImplementedError
             case Inpaint():
                 return self._edit(operation, operation.picture, operation.mask, models, watch)
             case Erase():

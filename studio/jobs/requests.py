@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from editing import ControlKind, ControlMode
+from editing.blending import BLEND_PIXELS
 from editing.decoding import MaskPolarity
 from editing.encoding import OutputFormat
 from editing.operations import (
-    BLEND_PIXELS,
     CANNY_THRESHOLD,
     CONTROL_SCALE,
     GUIDANCE,
