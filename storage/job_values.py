@@ -57,6 +57,7 @@ class Job:
         error_detail: The sentence for people that goes with it.
         verdict: The policy's verdict as JSON, once there is one.
         outputs: Digests of the pictures made.
+        output_facts: What is known about each output, JSON, in their order; empty where nothing was kept.
         record_id: The record it ended with.
         created_at: When it was accepted, UTC.
         started_at: When a worker first took it.
@@ -81,6 +82,7 @@ class Job:
     error_detail: str | None
     verdict: Mapping[str, Any] | None
     outputs: tuple[str, ...]
+    output_facts: tuple[Mapping[str, Any], ...]
     record_id: str | None
     created_at: datetime
     started_at: datetime | None
@@ -114,6 +116,8 @@ class Finish:
         images: Pictures with their blobs stored already; the outputs among them become the job's.
         withheld: Digests of outputs that nobody may read yet, such as held ones: the job's too, so that their blobs
             stay, but without image rows.
+        output_facts: What is known about each output, JSON: one for each of `images` that is an output, then one for
+            each of `withheld`; or none at all.
         verdict: The policy's verdict as JSON, None when there is none.
         error_code: Stable code of a failure.
         error_detail: The sentence for people that goes with it.
@@ -125,6 +129,7 @@ class Finish:
     record: NewRecord
     images: tuple[NewImage, ...] = ()
     withheld: tuple[str, ...] = ()
+    output_facts: tuple[Mapping[str, Any], ...] = ()
     verdict: Mapping[str, Any] | None = None
     error_code: str | None = None
     error_detail: str | None = None
@@ -151,6 +156,7 @@ def job_value(row: JobRow) -> Job:
         error_detail=row.error_detail,
         verdict=row.verdict,
         outputs=tuple(row.outputs),
+        output_facts=tuple(row.output_facts or ()),
         record_id=row.record_id,
         created_at=row.created_at,
         started_at=row.started_at,

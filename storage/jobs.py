@@ -257,7 +257,8 @@ class JobStore:
             ConflictError: The job is over already; nothing was written.
             LeaseLostError: The job is held under another lease, or by somebody while no token is given; nothing was
                 written.
-            InvalidValueError: The state is not final, or the record tells another outcome or owner than the job.
+            InvalidValueError: The state is not final, the record tells another outcome or owner than the job, or the
+                facts are not one for each output.
         """
         if not finish.state.final or finish.record.outcome.value != finish.state.value:
             raise InvalidValueError(f"state {finish.state.value!r} with outcome {finish.record.outcome.value!r}")
@@ -272,8 +273,8 @@ class JobStore:
             row.state = finish.state
             row.error_code, row.error_detail = finish.error_code, finish.error_detail
             row.verdict = None if finish.verdict is None else dict(finish.verdict)
-            outputs = [image.digest for image in finish.images if image.origin is Origin.OUTPUT]
-            row.outputs = [*outputs, *map(checked_digest, finish.withheld)]
+            row.outputs = _outputs(finish)
+            row.output_facts = [dict(each) for each in finish.output_facts]
             row.lease_token = row.lease_worker = row.lease_until = None
             row.finished_at = self._clock()
             session.flush()
@@ -294,3 +295,11 @@ class JobStore:
         if row.lease_token != lease.token:
             raise LeaseLostError(f"job {row.id} is not held under this lease any more")
         return row
+
+
+def _outputs(finish: Finish) -> list[str]:
+    outputs = [image.digest for image in finish.images if image.origin is Origin.OUTPUT]
+    outputs += map(checked_digest, finish.withheld)
+    if finish.output_facts and len(finish.output_facts) != len(outputs):
+        raise InvalidValueError(f"{len(finish.output_facts)} facts for {len(outputs)} outputs")
+    return outputs

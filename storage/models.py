@@ -149,6 +149,7 @@ class JobRow(Base):
     error_detail: Mapped[str | None] = mapped_column(Text)
     verdict: Mapped[dict[str, Any] | None] = mapped_column(JsonText)
     outputs: Mapped[list[str]] = mapped_column(JsonText)
+    output_facts: Mapped[list[dict[str, Any]] | None] = mapped_column(JsonText)
     lease_token: Mapped[str | None] = mapped_column(String)
     lease_worker: Mapped[str | None] = mapped_column(String)
     lease_until: Mapped[datetime | None]

@@ -162,6 +162,8 @@ def bad_endings() -> dict[str, tuple[dict[str, object], type[StorageError]]]:
         "seed is not a string": ({"record": record(body={"seed": 2**64 - 1})}, InvalidValueError),
         "parent does not exist": ({"record": record(parents=("rec_none",))}, NotFoundError),
         "job does not exist": ({"job_id": "job_none"}, NotFoundError),
+        "facts for another number of outputs": ({"output_facts": ({"seed": "1"}, {"seed": "2"})}, InvalidValueError),
+        "facts are not JSON": ({"output_facts": ({"seed": object()},)}, InvalidValueError),
         "withheld is no digest": ({"withheld": ("../x",)}, InvalidValueError),
         "verdict is not JSON": ({"verdict": {"x": object()}}, InvalidValueError),
     }
@@ -223,6 +225,23 @@ def test_a_withheld_output_is_kept_but_nobody_may_read_it(stores: Stores) -> Non
     for owner in ("alice", None):
         with pytest.raises(NotFoundError):
             stores.images.get(withheld, owner)
+
+
+def test_each_output_keeps_what_is_known_about_it_in_their_order(stores: Stores) -> None:
+    job = stores.enqueue()
+    facts = ({"seed": "18446744073709551615", "seam": None}, {"seed": "7", "seam": {"score": 1.25}})
+    images = (picture("mask", Origin.UPLOAD), picture("first"), picture("second"))
+    stores.finish(job, stores.lease().token, images=images, output_facts=facts)
+    ended = stores.jobs.get(job.id, None)
+    assert ended.outputs == (picture("first").digest, picture("second").digest)
+    assert ended.output_facts == facts
+
+
+def test_two_outputs_with_the_same_bytes_are_both_listed(stores: Stores) -> None:
+    job = stores.enqueue()
+    stores.finish(job, stores.lease().token, images=(picture("same"), picture("same")))
+    assert stores.jobs.get(job.id, None).outputs == (picture("same").digest,) * 2
+    assert stores.images.get(picture("same").digest, "alice").origin is Origin.OUTPUT
 
 
 def test_inputs_of_waiting_jobs_and_all_images_are_kept_from_the_sweeper(stores: Stores) -> None:
