@@ -10,6 +10,7 @@ import torch
 
 from editing.catalogue import Checkpoint, Family
 from editing.errors import EngineError
+from editing.flux.inpainting import MASK_CHANNELS, InpaintingControlNet
 from editing.flux.quiet import quiet_libraries  # imports the shim before diffusers
 from editing.flux.settings import FluxSettings, MemoryProfile, WeightsDtype
 from editing.flux.weights import PIPELINE_PARTS, Digests, locate
@@ -54,7 +55,8 @@ class LoadedCheckpoint:
 class CheckpointShelf:
     """Loads checkpoints and keeps a few: one base, one Fill and one ControlNet, or with offload one pipeline.
 
-    Base and Fill share every text encoder and VAE whose files are the same.
+    Base and Fill share every text encoder and VAE whose files are the same. A ControlNet for inpainting takes the
+    place of another ControlNet: no run uses two.
     """
 
     def __init__(self, settings: FluxSettings, *, device: torch.device, dtype: torch.dtype) -> None:
@@ -110,7 +112,8 @@ class CheckpointShelf:
     def _load(self, checkpoint: Checkpoint, folder: Path, digests: Mapping[str, str]) -> dict[str, Any]:
         options = {"local_files_only": True, "use_safetensors": True, "dtype": self._dtype}
         if checkpoint.family is Family.CONTROLNET:
-            return {"controlnet": self._placed(FluxControlNetModel.from_pretrained(folder, **options).eval())}
+            net_class = FluxControlNetModel if checkpoint.inpainting is None else InpaintingControlNet
+            return {"controlnet": self._placed(net_class.from_pretrained(folder, **options).eval())}
         pipeline_class = FluxFillPipeline if checkpoint.family is Family.FILL else FluxPipeline
         pipeline = pipeline_class.from_pretrained(folder, **options, **self._shared(digests))
         parts = {name: getattr(pipeline, name) for name in _LOADED}
@@ -136,12 +139,16 @@ def _check_channels(loaded: LoadedCheckpoint) -> None:
     family = loaded.checkpoint.family
     model = loaded.parts["controlnet" if family is Family.CONTROLNET else "transformer"]
     expected = FILL_CHANNELS if family is Family.FILL else BASE_CHANNELS
-    if int(model.config.in_channels) != expected:
+    channels = int(model.config.in_channels)
+    if loaded.checkpoint.inpainting is not None:
+        expected = BASE_CHANNELS + MASK_CHANNELS
+        channels = int(model.controlnet_x_embedder.in_features)
+    if channels != expected:
         raise EngineError(
-            f"{loaded.checkpoint.name} reads {expected} channels, its weights {model.config.in_channels}",
+            f"{loaded.checkpoint.name} reads {expected} channels, its weights {channels}",
             code="weights_unsuitable",
             field="checkpoint",
-            value=int(model.config.in_channels),
+            value=channels,
             limit=expected,
         )
 

@@ -6,6 +6,7 @@ from editing.operations import Control, ControlKind, Generate, OperationName
 from tests.editing.pictures import raster, sampling
 
 UNION = "FLUX.1-dev-ControlNet-Union-Pro-2.0"
+INPAINTING = "FLUX.1-dev-Controlnet-Inpainting-Beta"
 
 
 def control(checkpoint: str) -> Control:
@@ -23,7 +24,7 @@ def test_defaults_are_ours_and_explicit(name: str, guidance: float, steps: int) 
 
 def test_every_restricted_licence_asks_for_acceptance_and_says_why() -> None:
     restricted = {name for name, checkpoint in CATALOGUE.items() if checkpoint.needs_acceptance}
-    assert restricted == {"FLUX.1-dev", "FLUX.1-Fill-dev", UNION}
+    assert restricted == {"FLUX.1-dev", "FLUX.1-Fill-dev", UNION, INPAINTING}
     for name in restricted:
         assert "Non-Commercial" in CATALOGUE[name].licence
         assert CATALOGUE[name].acceptance_reason

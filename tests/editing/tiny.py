@@ -25,6 +25,7 @@ from transformers import (  # noqa: E402
     T5TokenizerFast,
 )
 
+from editing.flux.inpainting import InpaintingControlNet  # noqa: E402
 from editing.flux.quiet import quiet_libraries  # noqa: E402
 
 CORPUS = ["a red circle on sand", "a blue star left of a white square", "remove the person", "a cat on a chair"] * 4
@@ -85,6 +86,12 @@ def awake(net: FluxControlNetModel) -> FluxControlNetModel:
     return net
 
 
+def inpainting_net(**other: int) -> InpaintingControlNet:
+    """Fresh, so it adds nothing; as the published one, double blocks only."""
+    with quiet_libraries():
+        return InpaintingControlNet(guidance_embeds=True, **{**SHAPE, "num_single_layers": 0, **other}).eval()
+
+
 def scheduler(*, dynamic: bool = True) -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=dynamic, shift=3.0 if dynamic else 1.0)
 
@@ -129,6 +136,7 @@ def build(root: Path) -> dict[str, Path]:
         awake(FluxControlNetModel(in_channels=64, guidance_embeds=True, num_mode=None, **SHAPE)).save_pretrained(
             root / "controlnet"
         )
+        awake(inpainting_net()).save_pretrained(root / "inpainting_controlnet")
     return {
         "flux-mini": root / "base",
         "flux-mini-fill": root / "fill",
@@ -137,4 +145,5 @@ def build(root: Path) -> dict[str, Path]:
         "FLUX.1-schnell": root / "schnell",
         "FLUX.1-Fill-dev": root / "fill",
         "FLUX.1-dev-ControlNet-Union-Pro-2.0": root / "controlnet",
+        "FLUX.1-dev-Controlnet-Inpainting-Beta": root / "inpainting_controlnet",
     }
