@@ -1,4 +1,8 @@
-"""Boxes: the part of a picture that the model sees, and the size at which it sees it."""
+"""Boxes: the part of a picture that the model sees, and the size at which it sees it.
+
+A box that fits the model is cut at one of a few sizes ("buckets") and seen pixel for pixel; a larger one is scaled
+down. So a small edit costs what its box costs, and never loses sharpness to resampling.
+"""
 
 import math
 from dataclasses import dataclass
@@ -7,12 +11,10 @@ import numpy as np
 
 from editing.rasters import Mask
 
-CONTEXT_OF_MASK = 0.5
+CONTEXT_OF_MASK = 0.25
 """Context on each side, as a share of the mask's longer side."""
-CONTEXT_OF_PICTURE = 1 / 16
-"""Context on each side, at least this share of the picture's longer side."""
-SMALLEST_OF_NATIVE = 0.5
-"""A box is at least this share of the model's own side, where the picture is that large."""
+CONTEXT_OF_MODEL = 1 / 8
+"""Context on each side, at least this share of the side of the model's smallest square."""
 BOX_ASPECT = 2.0
 """A narrow box takes in more of the picture until its sides are at most this far apart."""
 MODEL_ASPECT = 4.0
@@ -46,6 +48,11 @@ class Box:
         return self.bottom - self.top
 
     @property
+    def area(self) -> int:
+        """Pixels."""
+        return self.width * self.height
+
+    @property
     def slices(self) -> tuple[slice, slice]:
         """Rows and columns, to index an array with."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
@@ -54,6 +61,36 @@ class Box:
     def edges(self) -> tuple[int, int, int, int]:
         """Left, top, right, bottom."""
         return self.left, self.top, self.right, self.bottom
+
+    def within(self, outer: "Box") -> "Box | None":
+        """Cut this box to another.
+
+        Args:
+            outer: The other.
+
+        Returns:
+            What both have in common; None if nothing.
+        """
+        left, top = max(self.left, outer.left), max(self.top, outer.top)
+        right, bottom = min(self.right, outer.right), min(self.bottom, outer.bottom)
+        return Box(left=left, top=top, right=right, bottom=bottom) if left < right and top < bottom else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSizes:
+    """The sizes at which a model paints well.
+
+    Attributes:
+        native_pixels: Area it likes; no edit runs at more (but for rounding).
+        smallest_pixels: Least area at which it still paints well.
+        multiple: Its sides must be multiples of this.
+        bucket: Sides of crops are multiples of this, itself a multiple of `multiple`.
+    """
+
+    native_pixels: int
+    smallest_pixels: int
+    multiple: int
+    bucket: int
 
 
 def bounds(mask: Mask) -> Box:
@@ -65,38 +102,45 @@ def bounds(mask: Mask) -> Box:
     Returns:
         The box.
     """
-    rows = np.flatnonzero((mask > 0.0).any(axis=1))
-    columns = np.flatnonzero((mask > 0.0).any(axis=0))
+    rows = np.flatnonzero(mask.max(axis=1) > 0.0)  # max makes no copy of a large mask
+    columns = np.flatnonzero(mask.max(axis=0) > 0.0)
     return Box(left=int(columns[0]), top=int(rows[0]), right=int(columns[-1]) + 1, bottom=int(rows[-1]) + 1)
 
 
-def edit_box(mask: Mask, *, native_pixels: int, context: int | None = None) -> Box:
+def edit_box(inner: Box, picture: tuple[int, int], sizes: ModelSizes, *, context: int | None = None) -> Box:
     """Choose the box that the model sees: all of the mask, with context.
 
     Args:
-        mask: float32 (h, w), 1 repaint .. 0 keep; at least one value above 0.
-        native_pixels: Area that the model likes.
-        context: Pixels on each side, or None to choose from the mask's and the picture's size.
+        inner: The smallest box round the mask, from `bounds`.
+        picture: Width and height of the picture.
+        sizes: What the model likes.
+        context: Pixels on each side, or None to choose from the mask's size and the model's.
 
     Returns:
-        A box within the picture that holds every pixel above 0.
+        A box within the picture that holds `inner`; with sides of a bucket wherever it fits the model and the picture
+        has room.
     """
-    inner = bounds(mask)
-    height, width = mask.shape
     if context is not None:
         widths = inner.width + 2 * context, inner.height + 2 * context
-        return _placed(inner, widths, (width, height), exact=context)
-    margin = max(CONTEXT_OF_MASK * max(inner.width, inner.height), CONTEXT_OF_PICTURE * max(width, height))
-    least = SMALLEST_OF_NATIVE * math.sqrt(native_pixels)
+        return _placed(inner, widths, picture, exact=True)
+    least = math.sqrt(sizes.smallest_pixels)
+    margin = max(CONTEXT_OF_MASK * max(inner.width, inner.height), CONTEXT_OF_MODEL * least)
     wide, high = max(inner.width + 2 * margin, least), max(inner.height + 2 * margin, least)
     wide, high = max(wide, high / BOX_ASPECT), max(high, wide / BOX_ASPECT)
-    return _placed(inner, (math.ceil(wide), math.ceil(high)), (width, height), exact=None)
+    wanted = _rounded_up(wide, sizes.bucket), _rounded_up(high, sizes.bucket)
+    if wanted[0] * wanted[1] > sizes.native_pixels:
+        wanted = math.ceil(wide), math.ceil(high)  # it is scaled anyway
+    return _placed(inner, wanted, picture, exact=False)
 
 
-def _placed(inner: Box, wanted: tuple[int, int], size: tuple[int, int], *, exact: int | None) -> Box:
+def _rounded_up(length: float, step: int) -> int:
+    return math.ceil(length / step) * step
+
+
+def _placed(inner: Box, wanted: tuple[int, int], size: tuple[int, int], *, exact: bool) -> Box:
     """Place a box of the wanted size round `inner`, within a picture of `size`."""
-    left, right = _span(inner.left, inner.right, wanted[0], size[0], shift=exact is None)
-    top, bottom = _span(inner.top, inner.bottom, wanted[1], size[1], shift=exact is None)
+    left, right = _span(inner.left, inner.right, wanted[0], size[0], shift=not exact)
+    top, bottom = _span(inner.top, inner.bottom, wanted[1], size[1], shift=not exact)
     return Box(left=left, top=top, right=right, bottom=bottom)
 
 
@@ -110,21 +154,22 @@ def _span(first: int, last: int, wanted: int, length: int, *, shift: bool) -> tu
     return max(0, min(start, first)), min(length, max(end, last))
 
 
-def model_size(width: int, height: int, *, native_pixels: int, multiple: int) -> tuple[int, int]:
+def model_size(width: int, height: int, sizes: ModelSizes) -> tuple[int, int]:
     """Choose the size at which the model runs on a box.
 
     Args:
         width: Columns of the box.
         height: Rows of the box.
-        native_pixels: Area that the model likes.
-        multiple: Sides must be multiples of this.
+        sizes: What the model likes.
 
     Returns:
-        Width and height: about `native_pixels` in all, about the box's aspect (within 1:4 to 4:1).
+        Width and height, multiples of the bucket: the box's own where it fits, else about `native_pixels` in all, or
+        `smallest_pixels`, at about the box's aspect (within 1:4 to 4:1).
     """
+    area = min(max(width * height, sizes.smallest_pixels), sizes.native_pixels)
     aspect = min(max(width / height, 1 / MODEL_ASPECT), MODEL_ASPECT)
-    wide = max(multiple, round(math.sqrt(native_pixels * aspect) / multiple) * multiple)
-    high = max(multiple, round(math.sqrt(native_pixels / aspect) / multiple) * multiple)
+    wide = max(1, round(math.sqrt(area * aspect) / sizes.bucket)) * sizes.bucket
+    high = max(1, round(math.sqrt(area / aspect) / sizes.bucket)) * sizes.bucket
     return wide, high
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from editing.boxes import ModelSizes
 from editing.errors import OperationError
 from editing.operations import ControlKind, OperationName, Sampling
 
@@ -91,6 +92,16 @@ class Checkpoint:
     inpainting: ControlDefaults | None = None
     size_multiple: int = SIZE_MULTIPLE
     bucket: int = 64
+
+    @property
+    def sizes(self) -> ModelSizes:
+        """The sizes at which it paints well."""
+        return ModelSizes(
+            native_pixels=self.native_pixels,
+            smallest_pixels=self.smallest_pixels,
+            multiple=self.size_multiple,
+            bucket=self.bucket,
+        )
 
     @property
     def needs_acceptance(self) -> bool:

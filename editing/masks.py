@@ -1,7 +1,8 @@
 """Masks: which pixels an edit may change, and how far the model's own mask reaches.
 
-Two masks are made from the uploaded one. The denoise mask (grown) tells the model where to paint; it may reach outside.
-The composite mask (feathered inwards) decides which pixels of the result come from the model; it never does.
+Two masks are made from the uploaded one. The denoise mask (grown, softened) tells the model where and when to paint;
+it may reach outside. The composite mask (feathered inwards) decides which pixels of the result come from the model; it
+never does.
 """
 
 import cv2
@@ -13,6 +14,8 @@ from editing.rasters import Mask
 LATENT_CELL = 8
 """Side of a latent, in pixels: FLUX's VAE scales by 8."""
 _CORE = np.float32(0.5)
+_LEVELS = 8
+"""Levels that a soft mask keeps in the denoise mask: a schedule has few steps to switch on at."""
 
 
 def check_mask(mask: Mask, *, size: tuple[int, int], field: str = "mask") -> None:
@@ -49,21 +52,69 @@ def check_mask(mask: Mask, *, size: tuple[int, int], field: str = "mask") -> Non
         raise MaskError("the mask marks nothing to edit: every value is 0 (keep)", code="mask_empty", field=field)
 
 
-def grow(mask: Mask, pixels: int) -> Mask:
-    """Widen a mask in every direction, by distance: the cost does not depend on how far.
+def threshold(mask: Mask, level: float) -> Mask:
+    """Make a mask hard.
 
     Args:
         mask: float32 (h, w), 1 repaint .. 0 keep.
-        pixels: Distance, 0 or more.
+        level: Above 0, up to 1.
 
     Returns:
-        float32 (h, w): 1 within that distance of any value above 0, else 0.
+        float32 (h, w): 1 where the mask is at least `level`, else 0.
+
+    Raises:
+        MaskError: `mask_threshold_out_of_range`; `mask_empty`, if nothing is left.
     """
-    outside = (mask <= 0.0).astype(np.uint8)
-    if pixels <= 0 or bool(outside.all()) or not bool(outside.any()):
-        return (mask > 0.0).astype(np.float32)
-    distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return (distance <= np.float32(pixels)).astype(np.float32)
+    if not 0.0 < level <= 1.0:
+        raise MaskError(
+            f"a mask's threshold must lie above 0 and up to 1, got {level}",
+            code="mask_threshold_out_of_range",
+            field="threshold",
+            value=level,
+            limit=[0, 1],
+        )
+    hard = (mask >= np.float32(level)).astype(np.float32)
+    if not hard.any():
+        raise MaskError(
+            f"no value of the mask reaches the threshold {level}; the largest is {float(mask.max()):.3f}",
+            code="mask_empty",
+            field="threshold",
+            value=level,
+            limit=round(float(mask.max()), 3),
+        )
+    return hard
+
+
+def denoise_mask(mask: Mask, grow: int, soften: int) -> Mask:
+    """Make the mask that the model paints by: the uploaded one widened, then fading.
+
+    Values tell when: 1 is painted from the start, v from 1 - v of the schedule on ("differential" denoising), 0 never.
+    A soft mask keeps its levels (to an eighth) and each is widened; a hard one is 1 within `grow` and fades beyond.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep.
+        grow: Widening in pixels, 0 or more.
+        soften: Width of the fading zone beyond that, in pixels, 0 or more.
+
+    Returns:
+        float32 (h, w), nowhere below what `mask` rounds up to in eighths.
+    """
+    eighths = np.ceil(mask * np.float32(_LEVELS)).astype(np.uint8)
+    result = eighths.astype(np.float32) / np.float32(_LEVELS)
+    if grow <= 0 and soften <= 0:
+        return result
+    for level in np.unique(eighths):
+        if level == 0:
+            continue
+        below = (eighths < level).astype(np.uint8)
+        if not below.any():
+            return np.ones_like(mask) if level == _LEVELS else np.maximum(result, np.float32(level / _LEVELS))
+        distance = cv2.distanceTransform(below, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        fade = np.clip(1.0 - (distance - np.float32(grow)) / np.float32(soften + 1), 0.0, 1.0)
+        if soften <= 0:
+            fade = (distance <= np.float32(grow)).astype(np.float32)
+        result = np.maximum(result, fade.astype(np.float32) * np.float32(level / _LEVELS))
+    return np.asarray(result, dtype=np.float32)
 
 
 def whole_cells(mask: Mask) -> Mask:
@@ -115,7 +166,7 @@ def inward_feather(mask: Mask, pixels: int) -> Mask:
         return mask.copy()
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     islands, found = cv2.connectedComponents(inside, connectivity=8)
-    labels = np.asarray(found, dtype=np.intp)
+    labels = np.asarray(found, dtype=np.int32)
     deepest = np.zeros(islands, dtype=np.float32)
     np.maximum.at(deepest, labels.ravel(), distance.ravel())
     # Distances are 1 on the rim: a ramp of n pixels reaches full strength at n + 1. Half of a thin island is core.

@@ -3,43 +3,66 @@
 The whole way of an edit, but for the model, which is passed in as a painter:
 
 1. box round the mask with context;  2. that part in sRGB, at a size the model likes;  3. paint;
-4. back to the box's size;  5. colour matched to the kept ring;  6. into the source's profile;
-7. composited with a soft edge that lies inside the uploaded mask;  8. pasted into a copy of the raster.
+4. colour matched to the kept ring (or joined in the gradient domain);  5. back to the box's size;
+6. into the source's profile;  7. composited with a soft edge that lies inside the uploaded mask, into a copy.
 
 Invariants:
 - Where the uploaded mask is 0 every value of the result is that of the raster (unless `Blend.spill`).
 - The alpha plane and the profile of the result are those of the raster.
-- The cost is that of the box, not of the picture (but for one copy).
+- Time and memory are those of the box, but for one copy of the picture and its mask.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 
 from editing import masks
-from editing.blending import Blend
-from editing.boxes import Box, edit_box, model_size
+from editing.blending import Blend, Intent, Join
+from editing.boxes import Box, ModelSizes, bounds, edit_box, model_size
 from editing.colour import from_srgb, to_srgb
 from editing.compositing import composite
-from editing.matching import match_colour
-from editing.placement import Placement
+from editing.matching import match_colour, poisson_joined
 from editing.rasters import Mask, Pixels, Raster
-from editing.resampling import resize_mask, resize_pixels
+from editing.resampling import resize_pixels, resize_soft_mask
 
-GROW_OF_BOX = 0.015
-"""Widening of the model's mask, as a share of the box's longer side: it should not see the rim of what it replaces."""
-FEATHER_OF_DEPTH = 0.15
-"""Width of the soft edge, as a share of how deep the mask is."""
-PREFILL_BLUR = 0.04
-"""Blur of the repeated border, as a share of the model's longer side."""
-ERASE_FEATHER = 2
-"""Width of an erasure's soft edge, in pixels: a wide one would let the rim of what is to go shine through."""
 LARGEST_FEATHER = 32
 """Widest soft edge chosen by itself, in pixels."""
+BAND = 512
+"""Rows composited at a time: the arithmetic needs many times the memory of the pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """What an intent chooses where the request says nothing.
+
+    Attributes:
+        grow: Widening of the model's mask, as a share of the box's longer side.
+        soften: Fading zone beyond that, as a share of the same.
+        feather: Width of the soft edge, as a share of how deep the mask is.
+        most: Widest soft edge, in pixels.
+    """
+
+    grow: float
+    soften: float
+    feather: float
+    most: int
+
+
+PRESETS = {
+    # a model should not see the rim of what it replaces
+    Intent.FILL: Preset(grow=0.015, soften=0.0, feather=0.15, most=LARGEST_FEATHER),
+    # room for a shadow; what stays shows through a wider edge
+    Intent.ADD: Preset(grow=0.03, soften=0.03, feather=0.25, most=LARGEST_FEATHER),
+    # a wide edge would let the rim of what is to go shine through
+    Intent.REMOVE: Preset(grow=0.02, soften=0.0, feather=1.0, most=2),
+    # the mask's edge is the subject's outline: neither eat it nor leave a halo of the old background
+    Intent.REPLACE_BACKGROUND: Preset(grow=0.004, soften=0.0, feather=1.0, most=2),
+    # under a wide edge lie only the repeated border's streaks
+    Intent.EXPAND: Preset(grow=0.0, soften=0.0, feather=1.0, most=4),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,17 +71,19 @@ class Scene:
 
     Attributes:
         pixels: The part to edit, uint8 (h, w, 3), 0..255, sRGB, at the model's size.
-        mask: float32 (h, w): 1 paint, 0 keep; nothing between.
+        mask: float32 (h, w): 1 paint from the start, 0 keep; v between switches on at 1 - v of the schedule.
         box: Where that part lies in the whole picture.
+        number: Which pass of the edit this is, from 0.
     """
 
     pixels: Pixels
     mask: Mask
     box: Box
+    number: int = 0
 
 
 Painter: TypeAlias = Callable[[Scene], Pixels]
-"""From a scene to uint8 (h, w, 3) of its size, sRGB: painted where its mask is 1; what it does elsewhere is dropped."""
+"""From a scene to uint8 (h, w, 3) of its size, sRGB: painted where its mask is above 0; the rest shows its shift."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,102 +93,73 @@ class RegionPlan:
     Attributes:
         box: What the model sees, in pixels of the picture.
         size: Width and height at which the model runs.
+        intent: What the edit is for.
         grow: Pixels by which the model's mask is widened, in pixels of the picture.
+        soften: Width of its fading zone beyond that, in pixels of the picture.
         feather: Width of the soft edge, in pixels of the picture.
         spill: Whether the soft edge lies outside the mask.
+        join: How painted pixels are laid over the picture.
+        match_colour: Whether the model's colour shift is taken out.
     """
 
     box: Box
     size: tuple[int, int]
+    intent: Intent
     grow: int
+    soften: int
     feather: int
     spill: bool
+    join: Join
+    match_colour: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Canvas:
-    """A picture extended for outpainting.
-
-    Attributes:
-        raster: The picture in its place; the rest repeats its border (opaque, where there is an alpha plane).
-        mask: float32 (h, w): 1 where the canvas is new, 0 where the picture lies.
-    """
-
-    raster: Raster
-    mask: Mask
-
-
-def extend(raster: Raster, placement: Placement) -> Canvas:
-    """Lay a picture on a larger canvas.
-
-    Args:
-        raster: The picture.
-        placement: The canvas and the picture's place in it, checked against the picture's size.
-
-    Returns:
-        The canvas and the mask of what is new.
-    """
-    margins = (
-        placement.top,
-        placement.height - placement.top - raster.height,
-        placement.left,
-        placement.width - placement.left - raster.width,
-    )
-    pixels = np.asarray(cv2.copyMakeBorder(raster.pixels, *margins, cv2.BORDER_REPLICATE), dtype=np.uint8)
-    alpha = None
-    if raster.alpha is not None:
-        bordered = cv2.copyMakeBorder(raster.alpha, *margins, cv2.BORDER_CONSTANT, value=[255])
-        alpha = np.asarray(bordered, dtype=np.uint8)
-    mask = np.ones((placement.height, placement.width), dtype=np.float32)
-    mask[placement.top : placement.top + raster.height, placement.left : placement.left + raster.width] = 0.0
-    return Canvas(
-        raster=Raster(pixels=pixels, alpha=alpha, icc_profile=raster.icc_profile, notes=raster.notes), mask=mask
-    )
-
-
-def prefilled(scene: Scene) -> Scene:
-    """Blur what is to be painted, for a model that starts from what is there.
-
-    Repeated border pixels are streaks; at a strength below 1 a base checkpoint would continue them. Only their colour
-    is wanted.
-
-    Args:
-        scene: A scene on an extended canvas.
-
-    Returns:
-        The same scene, smooth where its mask is 1.
-    """
-    sigma = PREFILL_BLUR * max(scene.pixels.shape[:2])
-    blurred = cv2.GaussianBlur(scene.pixels, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-    pixels = np.where(scene.mask[:, :, None] > 0.0, blurred, scene.pixels).astype(np.uint8)
-    return replace(scene, pixels=pixels)
-
-
-def plan_region(mask: Mask, blend: Blend, *, native_pixels: int, multiple: int) -> RegionPlan:
+def plan_region(mask: Mask, blend: Blend, sizes: ModelSizes, *, intent: Intent = Intent.FILL) -> RegionPlan:
     """Decide where and how an edit takes place.
 
     Args:
         mask: The uploaded mask, float32 (h, w), 1 repaint .. 0 keep; at least one value above 0.
         blend: What the request says about it.
-        native_pixels: Area that the model likes.
-        multiple: Its sides must be multiples of this.
+        sizes: What the model likes.
+        intent: What the edit is for, from `Blend.intended`.
 
     Returns:
         The plan.
     """
-    box = edit_box(mask, native_pixels=native_pixels, context=blend.context)
-    grow = math.ceil(GROW_OF_BOX * max(box.width, box.height)) if blend.grow is None else blend.grow
+    box = edit_box(bounds(mask), (mask.shape[1], mask.shape[0]), sizes, context=blend.context)
+    return plan_box(box, _with_rim(mask, box), blend, sizes, intent=intent)
+
+
+def plan_box(box: Box, part: Mask, blend: Blend, sizes: ModelSizes, *, intent: Intent) -> RegionPlan:
+    """Decide how an edit takes place whose box is known.
+
+    Args:
+        box: What the model sees.
+        part: The mask there, float32; a pixel more on each side does not matter.
+        blend: What the request says about it.
+        sizes: What the model likes.
+        intent: What the edit is for.
+
+    Returns:
+        The plan.
+    """
+    preset = PRESETS[intent]
+    longer = max(box.width, box.height)
+    grow = math.ceil(preset.grow * longer) if blend.grow is None else blend.grow
     feather = blend.feather
     if feather is None:
-        feather = min(LARGEST_FEATHER, round(FEATHER_OF_DEPTH * masks.depth(_with_rim(mask, box))))
+        feather = min(preset.most, round(preset.feather * masks.depth(part)))
     if blend.spill:
         grow = max(grow, feather)  # the model must paint all that shows through the outer edge
     return RegionPlan(
         box=box,
-        size=model_size(box.width, box.height, native_pixels=native_pixels, multiple=multiple),
+        size=model_size(box.width, box.height, sizes),
+        intent=intent,
         grow=grow,
+        soften=math.ceil(preset.soften * longer) if blend.soften is None else blend.soften,
         feather=feather,
         spill=blend.spill,
+        join=blend.join,
+        match_colour=blend.match_colour,
     )
 
 
@@ -179,20 +175,63 @@ def edit_region(raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter) 
     Returns:
         A picture of the same size, profile and alpha plane; the same values wherever the mask is 0.
     """
-    rows, columns = plan.box.slices
-    part = np.ascontiguousarray(raster.pixels[rows, columns])
-    part_mask = np.ascontiguousarray(mask[rows, columns])
-    seen = to_srgb(part, raster.icc_profile)
-    denoise = masks.grow(part_mask, plan.grow)
-    scene = Scene(pixels=resize_pixels(seen, plan.size), mask=resize_mask(denoise, plan.size), box=plan.box)
-    painted = resize_pixels(painter(scene), (plan.box.width, plan.box.height))
-    # The model repaints whole latents: what shares one with the mask is no measure of its colour error.
-    repainted = resize_mask(masks.whole_cells(scene.mask), (plan.box.width, plan.box.height))
-    matched = match_colour(painted, seen, denoise if bool(repainted.all()) else np.maximum(repainted, denoise))
+    box = plan.box
+    part_mask = np.ascontiguousarray(mask[box.slices])
     pixels = raster.pixels.copy()
     soft = _soft_edge(mask, plan)
-    pixels[rows, columns] = composite(part, from_srgb(matched, raster.icc_profile), soft)
+    paint_box(pixels, raster.icc_profile, part_mask, soft, plan, painter)
     return Raster(pixels=pixels, alpha=raster.alpha, icc_profile=raster.icc_profile, notes=raster.notes)
+
+
+def paint_box(
+    pixels: Pixels,
+    icc_profile: bytes | None,
+    part_mask: Mask,
+    soft: Mask,
+    plan: RegionPlan,
+    painter: Painter,
+    *,
+    number: int = 0,
+) -> None:
+    """Paint one box of a working copy, in place.
+
+    Args:
+        pixels: The whole picture, uint8 (h, w, 3), writable.
+        icc_profile: Its profile; None means sRGB.
+        part_mask: What is to be painted, float32 of the box.
+        soft: How much of what was painted shows, float32 of the box; 0 keeps the very values.
+        plan: Where and how.
+        painter: The model.
+        number: Which pass of the edit this is.
+    """
+    part = np.ascontiguousarray(pixels[plan.box.slices])
+    scene = _scene(part, icc_profile, part_mask, plan, number)
+    painted = painter(scene)
+    if plan.join is Join.POISSON:
+        painted = poisson_joined(painted, scene.pixels, (resize_soft_mask(part_mask, plan.size) > 0).astype(np.float32))
+    elif plan.match_colour:
+        painted = match_colour(painted, scene.pixels, _repainted(scene.mask))
+    painted = resize_pixels(painted, (plan.box.width, plan.box.height))
+    target = pixels[plan.box.slices]
+    for top in range(0, plan.box.height, BAND):
+        rows = slice(top, top + BAND)
+        target[rows] = composite(part[rows], from_srgb(painted[rows], icc_profile), soft[rows])
+
+
+def _scene(part: Pixels, icc_profile: bytes | None, part_mask: Mask, plan: RegionPlan, number: int) -> Scene:
+    return Scene(
+        pixels=resize_pixels(to_srgb(part, icc_profile), plan.size),
+        mask=resize_soft_mask(masks.denoise_mask(part_mask, plan.grow, plan.soften), plan.size),
+        box=plan.box,
+        number=number,
+    )
+
+
+def _repainted(mask: Mask) -> Mask:
+    """What is no measure of the model's colour error: it repaints whole latents, also those the mask only touches."""
+    support = (mask > 0.0).astype(np.float32)
+    cells = masks.whole_cells(support)
+    return support if bool(cells.all()) else cells
 
 
 def _with_rim(mask: Mask, box: Box) -> Mask:
@@ -205,5 +244,6 @@ def _soft_edge(mask: Mask, plan: RegionPlan) -> Mask:
     box = plan.box
     top, left = min(1, box.top), min(1, box.left)
     feather = masks.outward_feather if plan.spill else masks.inward_feather
-    soft = feather(_with_rim(mask, box), plan.feather)
+    width = 0 if plan.join is Join.POISSON else plan.feather  # that join has no step to soften
+    soft = feather(_with_rim(mask, box), width)
     return soft[top : top + box.height, left : left + box.width]

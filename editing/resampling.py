@@ -48,3 +48,23 @@ def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
     if smaller != size:
         touched = np.asarray(cv2.resize(touched, size, interpolation=cv2.INTER_NEAREST), dtype=np.float32)
     return (touched > 0.0).astype(np.float32)
+
+
+def resize_soft_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Scale a soft mask so that nothing of it is lost: every place takes the largest value that falls on it.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep.
+        size: Width and height wanted, in pixels.
+
+    Returns:
+        float32 (h, w) of that size.
+    """
+    height, width = mask.shape
+    if (width, height) == size:
+        return mask
+    reach = tuple(max(1, -(-length // wanted)) for length, wanted in ((width, size[0]), (height, size[1])))
+    if max(reach) > 1:  # a window of the scale, and one more: rows that fall between two places count for both
+        window = np.ones((reach[1] + 1, reach[0] + 1), np.uint8)
+        mask = np.asarray(cv2.dilate(mask, window), dtype=np.float32)
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.float32)

@@ -2,64 +2,97 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 
 import cv2
-import numpy as np
 import torch
 
-from editing.blending import Blend
-from editing.boxes import Box, padded_size
-from editing.catalogue import Checkpoint, Family, check_operation, find
-from editing.controls import control_image
+from editing.catalogue import Checkpoint, check_operation, find, resolve_route
 from editing.engine import EditedImage, EditFacts, Progress
 from editing.errors import EditCancelled, EngineError
+from editing.flux import edits
+from editing.flux.edits import Outcome
 from editing.flux.loading import CheckpointShelf, LoadedCheckpoint, pick_device, torch_dtype
 from editing.flux.pipelines import PipelineRunner, Run, Steering
 from editing.flux.quiet import quiet_libraries
 from editing.flux.settings import FluxSettings
-from editing.operations import Control, Erase, Generate, Img2Img, Inpaint, Operation, Outpaint, Sampling
-from editing.rasters import Mask, Pixels, Raster
-from editing.regions import ERASE_FEATHER, Scene, edit_region, extend, plan_region, prefilled
+from editing.operations import Control, Generate, Img2Img, Inpaint, Operation, Outpaint, Sampling
+from editing.rasters import Mask, Pixels
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "opencv-python-headless")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Watch:
-    """Callbacks of one run, and the seconds of its phases."""
+    """Callbacks of one edit, how many runs of the model it takes, and the seconds of its phases."""
 
     on_step: Callable[[Progress], None]
     cancelled: Callable[[], bool]
     seconds: dict[str, float] = field(default_factory=dict)
+    runs: int = 0
+    done: int = 0
 
     def lap(self, phase: str, start: float) -> None:
         self.seconds[phase] = round(self.seconds.get(phase, 0.0) + time.perf_counter() - start, 4)
 
+    def expect(self, runs: int) -> None:
+        """So many runs come next."""
+        self.runs = self.done + runs
+
+    def step(self, progress: Progress) -> None:
+        """Pass a run's progress on as that of the whole edit."""
+        runs = max(self.runs, self.done + 1)
+        self.on_step(Progress(step=self.done * progress.steps + progress.step, steps=runs * progress.steps))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Models:
-    """The checkpoints of one run."""
+    """The checkpoints of one edit.
+
+    Attributes:
+        main: What paints.
+        controlnet: The ControlNet of the request's controls.
+        inpainting: The ControlNet that reads the masked picture.
+        route: What the record says: `generate`, `img2img` or a `Route`.
+    """
 
     main: LoadedCheckpoint
     controlnet: LoadedCheckpoint | None
+    inpainting: LoadedCheckpoint | None
+    route: str
 
     @property
     def used(self) -> list[LoadedCheckpoint]:
-        return [self.main] if self.controlnet is None else [self.main, self.controlnet]
+        return [each for each in (self.main, self.controlnet, self.inpainting) if each is not None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Outcome:
-    """What a run made, before its facts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Choice:
+    """The catalogue's entries that an operation needs, and the route."""
 
-    raster: Raster
+    main: Checkpoint
+    controlnet: Checkpoint | None
+    inpainting: Checkpoint | None
     route: str
-    box: Box | None
-    size: tuple[int, int]
-    exact: bool
-    control_images: tuple[Pixels, ...]
+
+    @classmethod
+    def of(cls, operation: Operation) -> "_Choice":
+        main = check_operation(operation)
+        controls = _controls(operation)
+        route, net = operation.name.value, None
+        if not isinstance(operation, Generate | Img2Img):
+            asked, named = None, None  # an erasure takes the route of its Fill checkpoint
+            if isinstance(operation, Inpaint | Outpaint):
+                asked, named = operation.route, operation.inpainting_controlnet
+            chosen, net = resolve_route(main.name, asked, named)
+            route = chosen.value
+        return cls(
+            main=main,
+            controlnet=find(controls[0].checkpoint) if controls else None,
+            inpainting=find(net) if net else None,
+            route=route,
+        )
 
 
 class FluxEngine:
@@ -107,10 +140,8 @@ class FluxEngine:
         """
         begun = time.perf_counter()
         # 1. Judge the request; ask for licences before anything is read from disk.
-        checkpoint = check_operation(operation)
-        controls = operation.controls if isinstance(operation, Generate | Inpaint) else ()
-        controlnet = find(controls[0].checkpoint) if controls else None
-        self._require_licences([checkpoint, *([controlnet] if controlnet else [])])
+        choice = _Choice.of(operation)
+        self._require_licences([each for each in (choice.main, choice.controlnet, choice.inpainting) if each])
         watch = _Watch(on_step=on_step, cancelled=cancelled)
         if cancelled():
             raise EditCancelled
@@ -119,15 +150,15 @@ class FluxEngine:
             torch.set_num_threads(self._settings.threads)
             cv2.setNumThreads(self._settings.threads)
         start = time.perf_counter()
-        models = _Models(
-            main=self._shelf.get(checkpoint), controlnet=self._shelf.get(controlnet) if controlnet else None
-        )
+        models = self._load(choice)
         watch.lap("load", start)
         # 3. Run, 4. write down how.
         with quiet_libraries():
+            start = time.perf_counter()
             outcome = self._outcome(operation, models, watch)
+            watch.lap("edit", start)
         watch.seconds["total"] = round(time.perf_counter() - begun, 4)
-        facts = self._facts(models, operation.sampling, outcome, watch)
+        facts = self._facts(models, outcome, watch)
         return EditedImage(raster=outcome.raster, facts=facts, control_images=outcome.control_images)
 
     def _require_licences(self, checkpoints: Sequence[Checkpoint]) -> None:
@@ -142,96 +173,67 @@ class FluxEngine:
                     limit=checkpoint.licence,
                 )
 
-    def _outcome(self, operation: Operation, models: _Models, watch: _Watch) -> _Outcome:
+    def _load(self, choice: _Choice) -> _Models:
+        return _Models(
+            main=self._shelf.get(choice.main),
+            controlnet=self._shelf.get(choice.controlnet) if choice.controlnet else None,
+            inpainting=self._shelf.get(choice.inpainting) if choice.inpainting else None,
+            route=choice.route,
+        )
+
+    def _outcome(self, operation: Operation, models: _Models, watch: _Watch) -> Outcome:
+        checkpoint = models.main.checkpoint
+        paint = self._painter(models, _controls(operation), watch)
         match operation:
             case Generate():
-                return self._generate(operation, models, watch)
+                return edits.generate(operation, checkpoint, paint)
             case Img2Img():
-                raise NotImplementedError
-            case Inpaint():
-                return self._edit(operation, operation.picture, operation.mask, models, watch)
-            case Erase():
-                return self._edit(operation, operation.picture, operation.mask, models, watch)
-            case Outpaint():
-                canvas = extend(operation.picture, operation.placement)
-                return self._edit(operation, canvas.raster, canvas.mask, models, watch)
+                return edits.img2img(operation, checkpoint, paint)
+            case _:
+                return edits.masked(operation, checkpoint, paint, watch.expect)
 
-    def _generate(self, operation: Generate, models: _Models, watch: _Watch) -> _Outcome:
-        asked = (operation.width, operation.height)
-        size = padded_size(*asked, multiple=models.main.checkpoint.size_multiple)
-        images = tuple(_padded(control_image(control, size=asked), size) for control in operation.controls)
-        run = Run(
-            prompt=operation.prompt,
-            size=size,
-            sampling=operation.sampling,
-            steering=_steering(models, operation.controls, images),
-        )
-        route = "controlnet" if images else "generate"
-        pixels = self._paint(models, run, route, watch)
-        left, top = (size[0] - asked[0]) // 2, (size[1] - asked[1]) // 2
-        raster = Raster(pixels=pixels[top : top + asked[1], left : left + asked[0]])
-        return _Outcome(raster=raster, route=route, box=None, size=size, exact=True, control_images=images)
-
-    def _edit(
-        self, operation: Inpaint | Outpaint | Erase, raster: Raster, mask: Mask, models: _Models, watch: _Watch
-    ) -> _Outcome:
-        checkpoint = models.main.checkpoint
-        controls = operation.controls if isinstance(operation, Inpaint) else ()
-        route = "fill" if checkpoint.family is Family.FILL else ("controlnet_inpaint" if controls else "inpaint")
-        plan = plan_region(
-            mask,
-            _blend(operation),
-            native_pixels=checkpoint.native_pixels,
-            multiple=checkpoint.size_multiple,
-        )
-        images: list[Pixels] = []
-
-        def paint(scene: Scene) -> Pixels:
-            if isinstance(operation, Outpaint) and route != "fill":  # Fill never sees what its mask covers
-                scene = prefilled(scene)
-            images.extend(
-                control_image(control, size=plan.size, own=scene.pixels, box=scene.box, frame=raster.size)
-                for control in controls
-            )
+    def _painter(self, models: _Models, controls: Sequence[Control], watch: _Watch) -> edits.Paint:
+        def paint(
+            *,
+            prompt: str,
+            size: tuple[int, int],
+            sampling: Sampling,
+            pixels: Pixels | None = None,
+            mask: Mask | None = None,
+            images: Sequence[Pixels] = (),
+        ) -> Pixels:
+            start = time.perf_counter()
             run = Run(
-                prompt="" if isinstance(operation, Erase) else operation.prompt,
-                size=plan.size,
-                sampling=operation.sampling,
-                pixels=scene.pixels,
-                mask=scene.mask,
-                steering=_steering(models, controls, images),
+                prompt=prompt,
+                size=size,
+                sampling=sampling,
+                pixels=pixels,
+                mask=mask,
+                steering=Steering(controlnet=models.controlnet, controls=controls, images=images)
+                if models.controlnet
+                else None,
+                inpainting=models.inpainting,
             )
-            return self._paint(models, run, route, watch)
+            painted = self._runner.run(
+                models.main, run, route=models.route, on_step=watch.step, cancelled=watch.cancelled
+            )
+            watch.done += 1
+            watch.lap("model", start)
+            return painted
 
-        start = time.perf_counter()
-        edited = edit_region(raster, mask, plan, paint)
-        watch.lap("edit", start)
-        return _Outcome(
-            raster=edited,
-            route=route,
-            box=plan.box,
-            size=plan.size,
-            exact=not plan.spill,
-            control_images=tuple(images),
-        )
+        return paint
 
-    def _paint(self, models: _Models, run: Run, route: str, watch: _Watch) -> Pixels:
-        start = time.perf_counter()
-        pixels = self._runner.run(models.main, run, route=route, on_step=watch.on_step, cancelled=watch.cancelled)
-        watch.lap("model", start)
-        return pixels
-
-    def _facts(self, models: _Models, sampling: Sampling, outcome: _Outcome, watch: _Watch) -> EditFacts:
+    def _facts(self, models: _Models, outcome: Outcome, watch: _Watch) -> EditFacts:
         return EditFacts(
             checkpoint=models.main.checkpoint.name,
-            route=outcome.route,
+            route=models.route,
             weights={
                 f"{loaded.checkpoint.name}/{file}": digest
                 for loaded in models.used
                 for file, digest in loaded.digests.items()
             },
             checkpoints={loaded.checkpoint.name: loaded.revision for loaded in models.used},
-            sampling=sampling,
+            sampling=outcome.sampling,
             device=str(self._device),
             dtype=str(self._dtype).removeprefix("torch."),
             threads=torch.get_num_threads(),
@@ -240,27 +242,12 @@ class FluxEngine:
             model_size=outcome.size,
             exact_outside_mask=outcome.exact,
             seconds=dict(watch.seconds),
+            passes=outcome.passes,
+            blend=outcome.blend,
+            seam=outcome.seam,
+            tries=outcome.tries,
         )
 
 
-def _blend(operation: Inpaint | Outpaint | Erase) -> Blend:
-    if isinstance(operation, Erase) and operation.blend.feather is None:
-        return replace(operation.blend, feather=ERASE_FEATHER)
-    return operation.blend
-
-
-def _steering(models: _Models, controls: Sequence[Control], images: Sequence[Pixels]) -> Steering | None:
-    if models.controlnet is None:
-        return None
-    return Steering(controlnet=models.controlnet, controls=controls, images=images)
-
-
-def _padded(edges: Pixels, size: tuple[int, int]) -> Pixels:
-    """Centre a control image in the size at which the model runs; no edges in the margin that is cut off again."""
-    height, width = edges.shape[:2]
-    if (width, height) == size:
-        return edges
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    padded = np.zeros((size[1], size[0], 3), dtype=np.uint8)
-    padded[top : top + height, left : left + width] = edges
-    return padded
+def _controls(operation: Operation) -> tuple[Control, ...]:
+    return operation.controls if isinstance(operation, Generate | Inpaint) else ()

@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from editing.boxes import Box
+from editing.blending import Blend, Intent, Join
+from editing.boxes import ModelSizes
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
 from editing.encoding import OutputFormat, encode_picture
 from editing.masks import whole_cells
-from editing.operations import Blend
+from editing.outpainting import extend, paint_extension, plan_extension
 from editing.placement import Placement
 from editing.rasters import Mask, Pixels, Raster
-from editing.regions import Scene, edit_region, extend, plan_region, prefilled
+from editing.regions import Scene, edit_region, plan_region
 from tests.editing.pictures import (
     adobe_like_profile,
     box_mask,
@@ -27,11 +28,12 @@ from tests.editing.pictures import (
 
 PROFILES = {"none": None, "wide": wide_profile(), "adobe-like": adobe_like_profile(), "broken": b"not a profile"}
 MODES = ("RGB", "RGBA", "L", "LA", "P", "CMYK", "1", "I;16", "RGB16")
-NATIVE = 64 * 64
+SMALL = ModelSizes(native_pixels=64 * 64, smallest_pixels=64 * 64, multiple=16, bucket=16)
+MINI = ModelSizes(native_pixels=128 * 128, smallest_pixels=128 * 128, multiple=16, bucket=16)
 
 
-def edited(picture: Raster, mask: Mask, blend: Blend, native: int = NATIVE) -> Raster:
-    plan = plan_region(mask, blend, native_pixels=native, multiple=16)
+def edited(picture: Raster, mask: Mask, blend: Blend, intent: Intent = Intent.FILL) -> Raster:
+    plan = plan_region(mask, blend, SMALL, intent=intent)
     return edit_region(picture, mask, plan, inverting)
 
 
@@ -73,7 +75,14 @@ def masks(draw: st.DrawFn, height: int, width: int) -> Mask:
 
 def blends() -> st.SearchStrategy[Blend]:
     pixels = st.one_of(st.none(), st.integers(0, 40))
-    return st.builds(Blend, grow=pixels, feather=pixels, context=pixels)
+    return st.builds(
+        Blend,
+        grow=pixels,
+        soften=pixels,
+        feather=pixels,
+        context=pixels,
+        join=st.sampled_from(Join),
+    )
 
 
 @settings(max_examples=120, deadline=None)
@@ -83,7 +92,7 @@ def test_outside_the_mask_the_decoded_result_is_bit_identical(data: st.DataObjec
     mode, profile = data.draw(st.sampled_from(MODES)), PROFILES[data.draw(st.sampled_from(sorted(PROFILES)))]
     picture = decode_picture(uploaded(mode, height, width, profile, data.draw(st.integers(0, 255))))
     mask = data.draw(masks(height, width))
-    result = edited(picture, mask, data.draw(blends()))
+    result = edited(picture, mask, data.draw(blends()), data.draw(st.sampled_from(Intent)))
     output = data.draw(st.sampled_from([OutputFormat.PNG, OutputFormat.WEBP]))
     again = decode_picture(encode_picture(result, output))
     keep = mask == 0.0
@@ -118,8 +127,8 @@ def test_outpainting_keeps_every_old_pixel_where_it_was_placed(data: st.DataObje
     margins = data.draw(st.lists(st.integers(0, 50), min_size=4, max_size=4).filter(any))
     top, right, bottom, left = margins
     placement = Placement.from_margins(picture.size, top=top, right=right, bottom=bottom, left=left)
-    canvas = extend(picture, placement)
-    result = edited(canvas.raster, canvas.mask, data.draw(blends()))
+    extension = plan_extension(picture.size, placement, data.draw(blends()), SMALL)
+    result = paint_extension(extend(picture, placement), extension, inverting)
     again = decode_picture(encode_picture(result, OutputFormat.PNG))
     assert again.size == (width + left + right, height + top + bottom)
     old = again.pixels[top : top + height, left : left + width]
@@ -146,7 +155,7 @@ def test_grow_widens_what_the_model_paints_and_not_what_is_pasted() -> None:
         return inverting(scene)
 
     for grow in (0, 12):
-        plan = plan_region(mask, Blend(grow=grow), native_pixels=NATIVE, multiple=16)
+        plan = plan_region(mask, Blend(grow=grow), SMALL)
         result = edit_region(picture, mask, plan, spying)
         assert not (result.pixels != picture.pixels)[mask == 0].any()
     assert seen[1].mask.sum() > seen[0].mask.sum()
@@ -178,7 +187,7 @@ def test_a_thin_stroke_is_repainted_at_full_strength_in_its_middle() -> None:
 
 def test_a_mask_over_everything_repaints_everything_at_full_strength() -> None:
     picture = raster(60, 50)
-    plan = plan_region(np.ones((60, 50), np.float32), Blend(), native_pixels=NATIVE, multiple=16)
+    plan = plan_region(np.ones((60, 50), np.float32), Blend(), SMALL)
     result = edit_region(picture, np.ones((60, 50), np.float32), plan, lambda s: np.full_like(s.pixels, 7))
     assert (result.pixels == 7).all()
 
@@ -193,7 +202,7 @@ def test_the_model_is_given_srgb_and_its_answer_goes_back_into_the_profile() -> 
         return scene.pixels
 
     mask = box_mask(64, 64, (20, 20, 44, 44))
-    result = edit_region(picture, mask, plan_region(mask, Blend(), native_pixels=NATIVE, multiple=16), keeping)
+    result = edit_region(picture, mask, plan_region(mask, Blend(), SMALL), keeping)
     assert int(given_pixels[0][0, 0, 0]) > 205  # the same red needs a larger code value in the smaller gamut
     assert np.abs(result.pixels.astype(int) - picture.pixels).max() <= 2
 
@@ -201,7 +210,7 @@ def test_the_model_is_given_srgb_and_its_answer_goes_back_into_the_profile() -> 
 def test_a_small_mask_in_a_large_picture_costs_its_box() -> None:
     picture = Raster(pixels=np.zeros((2000, 3000, 3), np.uint8))
     mask = box_mask(2000, 3000, (1500, 900, 1540, 930))
-    plan = plan_region(mask, Blend(), native_pixels=128 * 128, multiple=16)
+    plan = plan_region(mask, Blend(), MINI)
     assert plan.box.width * plan.box.height < 0.05 * 2000 * 3000
     assert plan.size[0] * plan.size[1] <= 1.2 * 128 * 128
     assert edit_region(picture, mask, plan, inverting).size == (3000, 2000)
@@ -215,7 +224,7 @@ def test_a_models_colour_shift_leaves_no_seam(shift: tuple[int, int, int]) -> No
     def shifted(scene: Scene) -> Pixels:
         return np.clip(scene.pixels.astype(int) + shift, 0, 255).astype(np.uint8)
 
-    plan = plan_region(mask, Blend(feather=0), native_pixels=128 * 128, multiple=16)
+    plan = plan_region(mask, Blend(feather=0), MINI)
     result = edit_region(picture, mask, plan, shifted).pixels.astype(int)
     error = np.abs(result - smooth)[mask > 0]
     assert error.mean() < 5.0  # what resampling to the model's size and back costs here
@@ -230,7 +239,7 @@ def test_a_shift_that_differs_from_edge_to_edge_is_followed() -> None:
         assert scene.pixels.shape == (128, 128, 3)
         return np.clip(scene.pixels + ramp, 0, 255).astype(np.uint8)
 
-    plan = plan_region(mask, Blend(feather=0, context=40), native_pixels=128 * 128, multiple=16)
+    plan = plan_region(mask, Blend(feather=0, context=40), MINI)
     result = edit_region(picture, mask, plan, ramped).pixels.astype(int)
     assert np.abs(result - 120)[60:70, 40:44].mean() < 7  # one offset for all would leave more than 10
     assert np.abs(result - 120)[60:70, 84:88].mean() < 7
@@ -239,21 +248,27 @@ def test_a_shift_that_differs_from_edge_to_edge_is_followed() -> None:
 def test_outpaint_fills_new_alpha_opaque_and_starts_from_the_border() -> None:
     picture = raster(20, 30, alpha=np.zeros((20, 30), np.uint8))
     canvas = extend(picture, Placement.from_margins(picture.size, top=0, right=5, bottom=0, left=0))
-    assert canvas.raster.alpha is not None
-    assert (canvas.raster.alpha[:, 30:] == 255).all()
-    assert np.array_equal(canvas.raster.pixels[:, 31], picture.pixels[:, 29])
-    assert canvas.mask.sum() == 20 * 5
+    assert canvas.alpha is not None
+    assert (canvas.alpha[:, 30:] == 255).all()
+    assert np.array_equal(canvas.pixels[:, 31], picture.pixels[:, 29])
 
 
-def test_prefilling_smooths_the_streaks_and_nothing_else() -> None:
-    picture = Raster(pixels=noise(64, 64))
-    canvas = extend(picture, Placement.from_margins(picture.size, top=0, right=64, bottom=0, left=0))
-    scene = Scene(pixels=canvas.raster.pixels, mask=canvas.mask, box=Box(left=0, top=0, right=128, bottom=64))
-    smooth = prefilled(scene)
-    assert np.array_equal(smooth.pixels[:, :64], picture.pixels)
-    assert (
-        smooth.pixels[:, 100].astype(int).std(axis=0).max() < 0.4 * scene.pixels[:, 100].astype(int).std(axis=0).min()
-    )
+def test_later_passes_blend_over_earlier_ones_and_leave_no_gap() -> None:
+    """Each pass paints another grey: at its joint with an earlier one the two greys meet gradually."""
+    picture = Raster(pixels=np.full((64, 64, 3), 100, np.uint8))
+    placement = Placement.from_margins(picture.size, top=64, right=64, bottom=64, left=64)
+    extension = plan_extension(picture.size, placement, Blend(feather=0, match_colour=False), SMALL)
+    assert len(extension.passes) > 4
+
+    def grey(scene: Scene) -> Pixels:
+        return np.full_like(scene.pixels, 100 + 15 * (scene.number % 2))
+
+    result = paint_extension(extend(picture, placement), extension, grey).pixels[:, :, 0].astype(int)
+    assert set(np.unique(result)) >= {100, 107, 115}
+    steps = np.abs(np.diff(result, axis=1))
+    old = extension.old
+    steps[old.top : old.bottom, [old.left - 1, old.right - 1]] = 0  # feather=0: the old border is hard here
+    assert steps.max() <= 8
 
 
 def test_what_shares_a_latent_with_the_mask_does_not_tint_the_edit() -> None:
@@ -267,6 +282,6 @@ def test_what_shares_a_latent_with_the_mask_does_not_tint_the_edit() -> None:
         painted[whole_cells(scene.mask) > 0] = (220, 200, 150)
         return painted
 
-    plan = plan_region(mask, Blend(feather=0, grow=0, context=60), native_pixels=128 * 128, multiple=16)
+    plan = plan_region(mask, Blend(feather=0, grow=0, context=60), MINI)
     result = edit_region(picture, mask, plan, sandy).pixels.astype(int)
     assert np.abs(result - (220, 200, 150))[20:60, 20:110].max() <= 2
