@@ -31,3 +31,23 @@ def seeded_generator(seed: int) -> torch.Generator:
     state[_STATE_AT : _STATE_AT + _TWISTER_WORDS * _WORD.itemsize] = words.view(np.uint8)
     generator.set_state(torch.from_numpy(state))
     return generator
+
+
+def noise_after_one_draw(
+    generator: torch.Generator, shape: tuple[int, ...], *, dtypes: tuple[torch.dtype, torch.dtype]
+) -> torch.Tensor:
+    """Draw the noise that diffusers' pipelines mix with a picture, without the picture.
+
+    They first draw the sample of the picture's latents. Drawing as many numbers and dropping them gives the same noise
+    for the same seed, and leaves the generator where they would leave it.
+
+    Args:
+        generator: Of the run, not yet drawn from.
+        shape: Of the latents, (1, 16, h/8, w/8).
+        dtypes: Number formats of the VAE and of the latents.
+
+    Returns:
+        Standard normal noise of that shape, in the second dtype, on the CPU.
+    """
+    torch.randn(shape, generator=generator, dtype=dtypes[0])
+    return torch.randn(shape, generator=generator, dtype=dtypes[1])

@@ -3,6 +3,9 @@
 Each run builds its own pipeline object and its own scheduler from shared weights: pipelines and schedulers keep state
 between runs (a begin index after strength, an interrupt flag), weights do not. Pipelines are built by their class:
 `from_pipe` would cast the shared weights to float32.
+
+No route uses diffusers' own inpainting pipelines: a base checkpoint repaints a part as it repaints a whole picture, and
+`merging` puts back what is kept. That is one encoding of the picture where theirs make two, and soft masks besides.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,23 +16,30 @@ import numpy as np
 import torch
 from PIL import Image
 
+from editing.blending import Route
+from editing.checkpoints import ControlDefaults
 from editing.engine import Progress
 from editing.errors import EditCancelled, EngineError
+from editing.flux.inpainting import conditioned
 from editing.flux.loading import LoadedCheckpoint  # imports the shim before diffusers
-from editing.flux.noise import seeded_generator
+from editing.flux.merging import LatentMerge, RecallingScheduler, keep_mask, packed
+from editing.flux.noise import noise_after_one_draw, seeded_generator
 from editing.flux.settings import FluxSettings, MemoryProfile
-from editing.masks import whole_cells
+from editing.masks import LATENT_CELL
 from editing.operations import Control, Sampling
 from editing.rasters import Mask, Pixels
 
 from diffusers import (  # isort: skip
-    FluxControlNetInpaintPipeline,
+    FluxControlNetImg2ImgPipeline,
     FluxControlNetPipeline,
     FluxFillPipeline,
-    FluxInpaintPipeline,
+    FluxImg2ImgPipeline,
     FluxMultiControlNetModel,
     FluxPipeline,
 )
+
+GENERATE = "generate"
+IMG2IMG = "img2img"
 
 _RUN_ERRORS = (RuntimeError, ValueError, TypeError, LookupError)
 
@@ -56,10 +66,13 @@ class Run:
     Attributes:
         prompt: What to show.
         size: Width and height, multiples of 16.
-        sampling: How to sample.
+        sampling: How to sample; `strength` plays no part in generating.
         pixels: What is there, uint8 (h, w, 3), sRGB; None to generate.
-        mask: float32 (h, w), 1 paint, 0 keep; None to generate.
-        steering: Control images; None without.
+        mask: float32 (h, w), 1 paint at once .. 0 keep; a value v in between begins where strength v would. None to
+            generate and for `img2img`.
+        steering: Control images; None without, and always for Fill.
+        inpainting: The loaded ControlNet of the route `inpainting_controlnet`, which acts as the catalogue says; None
+            for the others.
     """
 
     prompt: str
@@ -68,6 +81,7 @@ class Run:
     pixels: Pixels | None = None
     mask: Mask | None = None
     steering: Steering | None = None
+    inpainting: LoadedCheckpoint | None = None
 
 
 class PipelineRunner:
@@ -91,7 +105,7 @@ class PipelineRunner:
         Args:
             loaded: The base or Fill checkpoint.
             run: What to run.
-            route: Which pipeline: `generate`, `controlnet`, `fill`, `inpaint` or `controlnet_inpaint`.
+            route: `generate`, `img2img` or a `Route`.
             on_step: Called after each step.
             cancelled: Asked before the first step, after each step and before decoding.
 
@@ -104,9 +118,10 @@ class PipelineRunner:
         """
         if cancelled():
             raise EditCancelled
-        watcher = _Watcher(on_step, cancelled)
+        route = _OLD_WORDS.get(route, route)
+        watcher = _Watcher(on_step, cancelled, _merged(route, run))
         try:
-            result = self._call(_build(route, loaded, run.steering), _inputs(route, loaded, run), watcher)
+            result = self._call(_build(route, loaded, run), _inputs(route, loaded, run), watcher)
         except _RUN_ERRORS as error:
             if error is watcher.raised:
                 raise
@@ -139,22 +154,65 @@ class PipelineRunner:
             pipeline.remove_all_hooks()
 
 
-_CLASSES = {
-    "generate": FluxPipeline,
-    "controlnet": FluxControlNetPipeline,
-    "fill": FluxFillPipeline,
-    "inpaint": FluxInpaintPipeline,
-    "controlnet_inpaint": FluxControlNetInpaintPipeline,
+class _ActingControls(FluxMultiControlNetModel):  # type: ignore[misc]
+    """One ControlNet that reads any number of control images, and runs only for those that act in a step.
+
+    A control of scale 0 (outside its span) adds zeros: leaving it out gives the same bits, without the work.
+    """
+
+    def forward(
+        self,
+        *,
+        controlnet_cond: Sequence[torch.Tensor],
+        controlnet_mode: Sequence[torch.Tensor],
+        conditioning_scale: Sequence[float],
+        **inputs: Any,
+    ) -> Any:
+        acting = [index for index, scale in enumerate(conditioning_scale) if scale]
+        if not acting:
+            return None, None  # what a net without blocks gives; the transformer then adds nothing
+        return super().forward(
+            controlnet_cond=[controlnet_cond[index] for index in acting],
+            controlnet_mode=[controlnet_mode[index] for index in acting],
+            conditioning_scale=[conditioning_scale[index] for index in acting],
+            **inputs,
+        )
+
+
+_OLD_WORDS = {"controlnet": GENERATE, "inpaint": Route.LATENT_MERGE, "controlnet_inpaint": Route.LATENT_MERGE}
+_PLAIN = {
+    GENERATE: FluxPipeline,
+    IMG2IMG: FluxImg2ImgPipeline,
+    Route.FILL: FluxFillPipeline,
+    Route.LATENT_MERGE: FluxImg2ImgPipeline,
+}
+_STEERED = {
+    GENERATE: FluxControlNetPipeline,
+    Route.LATENT_MERGE: FluxControlNetImg2ImgPipeline,
+    Route.INPAINTING_CONTROLNET: FluxControlNetImg2ImgPipeline,
 }
 
 
-def _build(route: str, loaded: LoadedCheckpoint, steering: Steering | None) -> Any:
+def _build(route: str, loaded: LoadedCheckpoint, run: Run) -> Any:
     parts = dict(loaded.parts)
-    parts["scheduler"] = type(parts["scheduler"]).from_config(parts["scheduler"].config)
-    if steering is not None:
-        net = steering.controlnet.parts["controlnet"]
-        parts["controlnet"] = net if len(steering.images) == 1 else FluxMultiControlNetModel([net])
-    return _CLASSES[route](**parts)
+    parts["scheduler"] = RecallingScheduler.from_config(parts["scheduler"].config)
+    net = None
+    if run.inpainting is not None and run.mask is not None:
+        net = conditioned(run.inpainting.parts["controlnet"], keep_mask(run.mask))
+    elif run.steering is not None:
+        net = run.steering.controlnet.parts["controlnet"]
+    if net is None:
+        return _PLAIN[route](**parts)
+    return _STEERED[route](**parts, controlnet=_ActingControls([net]))
+
+
+def _is_soft(mask: Mask) -> bool:
+    return bool(((mask > 0.0) & (mask < 1.0)).any())
+
+
+def _merged(route: str, run: Run) -> Mask | None:
+    """The mask by which latents are merged: for Fill, which keeps surroundings by itself, only a soft one."""
+    return None if run.mask is None or (route == Route.FILL and not _is_soft(run.mask)) else run.mask
 
 
 def _inputs(route: str, loaded: LoadedCheckpoint, run: Run) -> dict[str, Any]:
@@ -169,45 +227,69 @@ def _inputs(route: str, loaded: LoadedCheckpoint, run: Run) -> dict[str, Any]:
         "max_sequence_length": loaded.checkpoint.max_sequence_length,
         "output_type": "np",
     }
-    if run.pixels is not None and run.mask is not None:
-        mask = run.mask if route == "fill" else whole_cells(run.mask)
-        inputs["image"] = Image.fromarray(run.pixels)
-        inputs["mask_image"] = Image.fromarray((mask * 255).astype(np.uint8))
+    if run.pixels is not None:
+        inputs["image"] = _picture(run.pixels)
         inputs["strength"] = run.sampling.strength
+    if route == Route.FILL and run.mask is not None:
+        inputs |= _fill_inputs(loaded, run, run.mask, inputs["generator"])
     if run.steering is not None:
-        inputs |= _control_inputs(run.steering)
+        inputs |= _acting(run.steering.images, run.steering.controls)
+    if run.inpainting is not None and run.pixels is not None and run.mask is not None:
+        inputs |= _inpainting_inputs(run.inpainting.checkpoint.inpainting, run.pixels, run.mask)
     return inputs
 
 
-def _control_inputs(steering: Steering) -> dict[str, Any]:
-    images = [Image.fromarray(np.ascontiguousarray(pixels)) for pixels in steering.images]
-    controls = steering.controls
-    if len(images) == 1:
-        return {
-            "control_image": images[0],
-            "controlnet_conditioning_scale": controls[0].scale,
-            "control_guidance_start": controls[0].start,
-            "control_guidance_end": controls[0].end,
-        }
+def _fill_inputs(loaded: LoadedCheckpoint, run: Run, mask: Mask, generator: torch.Generator) -> dict[str, Any]:
+    inputs: dict[str, Any] = {"mask_image": _picture(np.where(mask > 0.0, np.uint8(255), np.uint8(0)))}
+    if run.sampling.strength == 1.0 and not _is_soft(mask):
+        # The pipeline would encode the picture, and mix it into the noise with weight 0.
+        width, height = run.size
+        channels = int(loaded.parts["vae"].config.latent_channels)
+        shape = (1, channels, height // LATENT_CELL, width // LATENT_CELL)
+        dtypes = (loaded.parts["vae"].dtype, loaded.parts["text_encoder_2"].dtype)
+        inputs["latents"] = packed(noise_after_one_draw(generator, shape, dtypes=dtypes))
+    return inputs
+
+
+def _inpainting_inputs(acting: ControlDefaults | None, pixels: Pixels, mask: Mask) -> dict[str, Any]:
+    if acting is None:
+        raise ValueError("this ControlNet is not one for inpainting")
+    # As it was trained: what is painted is black, pixel by pixel.
+    return _acting([np.where(mask[:, :, None] > 0.0, np.uint8(0), pixels)], [acting])
+
+
+def _acting(images: Sequence[Pixels], spans: Sequence[Control | ControlDefaults]) -> dict[str, Any]:
     return {
-        "control_image": images,
-        # Several images through one net: without a list of modes the inpaint pipeline would use none of them.
+        "control_image": [_picture(pixels) for pixels in images],
+        # Without a list of modes the img2img pipeline would use none of the images.
         "control_mode": [None] * len(images),
-        "controlnet_conditioning_scale": [control.scale for control in controls],
-        "control_guidance_start": [control.start for control in controls],
-        "control_guidance_end": [control.end for control in controls],
+        "controlnet_conditioning_scale": [span.scale for span in spans],
+        "control_guidance_start": [span.start for span in spans],
+        "control_guidance_end": [span.end for span in spans],
     }
 
 
-class _Watcher:
-    """Passes progress on and stops the run on request; remembers an error of its callers, which is not the model's."""
+def _picture(pixels: Pixels) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(pixels))
 
-    def __init__(self, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> None:
+
+class _Watcher:
+    """Merges latents after each step, passes progress on and stops the run on request.
+
+    It remembers an error of its callers, which is not the model's.
+    """
+
+    def __init__(self, on_step: Callable[[Progress], None], cancelled: Callable[[], bool], merged: Mask | None) -> None:
         self._on_step = on_step
         self._cancelled = cancelled
+        self._merged = merged
+        self._merge: LatentMerge | None = None
         self.raised: BaseException | None = None
 
     def __call__(self, pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if self._merged is not None:
+            self._merge = self._merge or LatentMerge(self._merged, pipeline.scheduler)
+            tensors["latents"] = self._merge.before_step(int(pipeline.scheduler.step_index), tensors["latents"])
         try:
             self._on_step(Progress(step=step + 1, steps=int(pipeline.num_timesteps)))
             stop = self._cancelled()
