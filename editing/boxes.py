@@ -5,6 +5,7 @@ down. So a small edit costs what its box costs, and never loses sharpness to res
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +106,25 @@ def bounds(mask: Mask) -> Box:
     rows = np.flatnonzero(mask.max(axis=1) > 0.0)  # max makes no copy of a large mask
     columns = np.flatnonzero(mask.max(axis=0) > 0.0)
     return Box(left=int(columns[0]), top=int(rows[0]), right=int(columns[-1]) + 1, bottom=int(rows[-1]) + 1)
+
+
+def outside(box: Box, parts: Sequence[Box]) -> Mask:
+    """Say what of a box lies outside some parts.
+
+    Args:
+        box: The box.
+        parts: The parts, in pixels of the same picture.
+
+    Returns:
+        float32 (h, w) of the box: 0 within any of the parts, else 1.
+    """
+    mask = np.ones((box.height, box.width), dtype=np.float32)
+    for part in parts:
+        shared = part.within(box)
+        if shared is not None:
+            rows = slice(shared.top - box.top, shared.bottom - box.top)
+            mask[rows, shared.left - box.left : shared.right - box.left] = 0.0
+    return mask
 
 
 def edit_box(inner: Box, picture: tuple[int, int], sizes: ModelSizes, *, context: int | None = None) -> Box:

@@ -9,9 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from editing.boxes import Box, ModelSizes, edit_box
+from editing.boxes import Box, ModelSizes, edit_box, outside
 from editing.rasters import Mask
 
 MAX_PASSES = 8
@@ -50,13 +48,7 @@ class GrowthPass:
         Returns:
             float32 (h, w) of the box: 1 where nothing is known, else 0.
         """
-        mask = np.ones((self.box.height, self.box.width), dtype=np.float32)
-        for part in self.known:
-            shared = part.within(self.box)
-            if shared is not None:
-                rows = slice(shared.top - self.box.top, shared.bottom - self.box.top)
-                mask[rows, shared.left - self.box.left : shared.right - self.box.left] = 0.0
-        return mask
+        return outside(self.box, self.known)
 
 
 def plan_growth(

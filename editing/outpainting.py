@@ -8,7 +8,7 @@ import numpy as np
 
 from editing import masks
 from editing.blending import Blend, Intent
-from editing.boxes import Box, ModelSizes
+from editing.boxes import Box, ModelSizes, outside
 from editing.growth import GrowthPass, plan_growth
 from editing.placement import Placement
 from editing.rasters import Mask, Raster
@@ -101,20 +101,16 @@ def _lapped(fresh: Mask, old: Box, each: GrowthPass, plan: RegionPlan) -> tuple[
     It may paint over earlier passes, where a wide soft edge then joins two pictures of the same thing; never over the
     old picture, at whose border the edge is the plan's.
     """
-    soft = masks.inward_feather(fresh, plan.feather)
+    if each.known == (old,):
+        return fresh, masks.inward_feather(fresh, plan.edge)
     lap = round(LAP * min(each.box.width, each.box.height))
-    if len(each.known) == 1 and each.known[0] == old:
-        return fresh, soft
-    mask = masks.grow(fresh, lap)
-    shared = old.within(each.box)
-    if shared is not None:
-        rows = slice(shared.top - each.box.top, shared.bottom - each.box.top)
-        mask[rows, shared.left - each.box.left : shared.right - each.box.left] = 0.0
-    over = mask - fresh  # earlier passes' pixels: the more of the new, the nearer to what is fresh
     distance = cv2.distanceTransform((fresh <= 0.0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    mask = (distance <= np.float32(lap)).astype(np.float32)
+    beside = outside(each.box, (old,))
+    mask = np.minimum(mask, beside)
+    # over earlier passes' pixels: the more of the new, the nearer to what is fresh
     ramp = np.clip(1.0 - distance / np.float32(lap + 1), 0.0, 1.0).astype(np.float32)
-    against_old = masks.inward_feather(mask, plan.feather)
-    return mask, np.where(over > 0.0, np.minimum(ramp, against_old), against_old).astype(np.float32)
+    return mask, np.minimum(np.minimum(ramp, mask), masks.inward_feather(beside, plan.edge))
 
 
 def extension_strips(old: Box, canvas: tuple[int, int], reach: int) -> Sequence[Box]:

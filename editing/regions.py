@@ -112,6 +112,11 @@ class RegionPlan:
     join: Join
     match_colour: bool
 
+    @property
+    def edge(self) -> int:
+        """Width of the soft edge that is made: a gradient-domain join has no step to soften."""
+        return 0 if self.join is Join.POISSON else self.feather
+
 
 def plan_region(mask: Mask, blend: Blend, sizes: ModelSizes, *, intent: Intent = Intent.FILL) -> RegionPlan:
     """Decide where and how an edit takes place.
@@ -244,6 +249,5 @@ def _soft_edge(mask: Mask, plan: RegionPlan) -> Mask:
     box = plan.box
     top, left = min(1, box.top), min(1, box.left)
     feather = masks.outward_feather if plan.spill else masks.inward_feather
-    width = 0 if plan.join is Join.POISSON else plan.feather  # that join has no step to soften
-    soft = feather(_with_rim(mask, box), width)
+    soft = feather(_with_rim(mask, box), plan.edge)
     return soft[top : top + box.height, left : left + box.width]

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from editing.blending import Intent, Prefill
-from editing.boxes import Box, model_size, padded_size
+from editing.boxes import Box, model_size, outside, padded_size
 from editing.checkpoints import Checkpoint
 from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
@@ -91,9 +91,7 @@ def img2img(operation: Img2Img, checkpoint: Checkpoint, paint: Paint) -> Outcome
     return Outcome(raster=raster, sampling=operation.sampling, size=size)
 
 
-def masked(
-    operation: MaskedEdit, checkpoint: Checkpoint, paint: Paint, expect: Callable[[int], None]
-) -> Outcome:
+def masked(operation: MaskedEdit, checkpoint: Checkpoint, paint: Paint, expect: Callable[[int], None]) -> Outcome:
     """Edit part of a picture; again on other seeds if its seam shows and the request says so. The best is kept.
 
     Args:
@@ -214,7 +212,7 @@ class _Job:
         if self._extension is not None:
             old = self._extension.old
             strips = extension_strips(old, self._frame, SEAM_REACH)
-            return merged([_seam_of(raster, strip, _outside(old, strip)) for strip in strips])
+            return merged([_seam_of(raster, strip, outside(strip, (old,))) for strip in strips])
         assert not isinstance(self._operation, Outpaint)  # noqa: S101 - for the type checker
         near = _widened(self._plans[0].box, SEAM_REACH, raster.size)
         return _seam_of(raster, near, self._operation.mask[near.slices])
@@ -230,15 +228,6 @@ def _prefill(operation: MaskedEdit, intent: Intent) -> Prefill | None:
 def _seam_of(raster: Raster, box: Box, mask: Mask) -> Seam | None:
     pixels = to_srgb(np.ascontiguousarray(raster.pixels[box.slices]), raster.icc_profile)
     return measure_seam(pixels, np.ascontiguousarray(mask))
-
-
-def _outside(old: Box, strip: Box) -> Mask:
-    mask = np.ones((strip.height, strip.width), dtype=np.float32)
-    shared = old.within(strip)
-    if shared is not None:
-        rows = slice(shared.top - strip.top, shared.bottom - strip.top)
-        mask[rows, shared.left - strip.left : shared.right - strip.left] = 0.0
-    return mask
 
 
 def _widened(box: Box, reach: int, size: tuple[int, int]) -> Box:
