@@ -2,6 +2,7 @@
 
 import os
 
+from editing.flux.baselines import FillBaselines
 from editing.flux.engine import FluxEngine
 from editing.flux.settings import FluxSettings, MemoryProfile, WeightsDtype
 from studio.bootstrap import Store
@@ -18,6 +19,11 @@ def build_engine(settings: Settings, store: Store) -> FluxEngine:
 def build_engine_without_store(settings: Settings) -> FluxEngine:
     """An engine for benchmarks: it knows of no acceptance, so it runs freely licensed checkpoints alone."""
     return FluxEngine(flux_settings(settings), accepted=lambda _: False)
+
+
+def build_baselines(settings: Settings) -> FillBaselines:
+    """The recipes of others on the packaged Fill weights, to measure our seams against."""
+    return FillBaselines(flux_settings(settings))
 
 
 def flux_settings(settings: Settings) -> FluxSettings:
