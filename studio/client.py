@@ -71,12 +71,13 @@ class HttpClient:
         self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout)
 
     def submit(self, operation: str, members: Mapping[str, Any], pictures: Mapping[str, Path]) -> dict[str, Any]:
-        """POST the edit as a form."""
-        data = {name: json.dumps(value) if name == "controls" else str(value) for name, value in members.items()}
+        """POST the edit: as a form if it has pictures, else as JSON."""
+        given = {name: value for name, value in members.items() if value is not None}
         files = {name: (path.name, path.read_bytes()) for name, path in pictures.items()}
         if files:
+            data = {name: form_text(value) for name, value in given.items()}
             return self._json(self._http.post(f"/v1/{operation}", data=data, files=files))
-        return self._json(self._http.post(f"/v1/{operation}", json=dict(members)))
+        return self._json(self._http.post(f"/v1/{operation}", json=given))
 
     def job(self, job_id: str) -> dict[str, Any]:
         """GET the job."""
@@ -203,6 +204,11 @@ class LocalClient:
             raise StudioProblem(from_editing(error).document()) from error
         except StorageError as error:
             raise StudioProblem(from_storage(error).document()) from error
+
+
+def form_text(value: Any) -> str:
+    """One member of a request as a form says it: text as it is, all else as in JSON (`true`, `0.5`, a list)."""
+    return str(value) if isinstance(value, str) else json.dumps(value)
 
 
 def encoded(path: Path) -> str:

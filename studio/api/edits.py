@@ -1,4 +1,4 @@
-"""POST /v1/generate, /v1/inpaint, /v1/outpaint, /v1/erase: ask for an edit."""
+"""POST /v1/generate, /v1/img2img, /v1/inpaint, /v1/outpaint, /v1/erase: ask for an edit."""
 
 import asyncio
 import re
@@ -15,13 +15,13 @@ from studio.api.security import Creator, services_of
 from studio.api.views import JobView, job_view
 from studio.bootstrap import Services
 from studio.jobs.accept import accept
-from studio.jobs.requests import EraseRequest, GenerateRequest, InpaintRequest, OutpaintRequest
+from studio.jobs.requests import EraseRequest, GenerateRequest, Img2ImgRequest, InpaintRequest, OutpaintRequest
 from studio.jobs.requests import Request as EditRequest
 from studio.problems import Problem
 
 router = APIRouter(prefix="/v1", tags=["edits"])
 
-R = TypeVar("R", GenerateRequest, InpaintRequest, OutpaintRequest, EraseRequest)
+R = TypeVar("R", GenerateRequest, Img2ImgRequest, InpaintRequest, OutpaintRequest, EraseRequest)
 
 POLL_SECONDS = 0.1
 """How often a waiting request looks whether its job has ended."""
@@ -45,9 +45,19 @@ async def generate(request: Request, response: Response, key: Creator) -> JobVie
     return await _take_in(request, response, key, GenerateRequest)
 
 
+@router.post("/img2img", summary="Make a picture anew from another", **_documented(Img2ImgRequest))
+async def img2img(request: Request, response: Response, key: Creator) -> JobView:
+    """Queue a job that paints a whole picture anew from one that is there; `strength` says how far it may leave it."""
+    return await _take_in(request, response, key, Img2ImgRequest)
+
+
 @router.post("/inpaint", summary="Repaint part of a picture", **_documented(InpaintRequest))
 async def inpaint(request: Request, response: Response, key: Creator) -> JobView:
-    """Queue a job that repaints what the mask covers. Where the mask is 0, no pixel value changes."""
+    """Queue a job that repaints what the mask covers. Where the mask is 0, no pixel value changes.
+
+    `intent` chooses how the edit meets what stays; each field that says so itself overrides it. Every output carries a
+    `seam_score`; with `seam_limit` an edit over it is painted again on another seed, and the best try is kept.
+    """
     return await _take_in(request, response, key, InpaintRequest)
 
 

@@ -6,10 +6,19 @@ from studio.jobs.requests import REQUESTS, Request
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "generate": {"prompt": "a red circle on a sand background", "width": 128, "height": 128, "seed": 7},
+    "img2img": {
+        "prompt": "a red circle on a sand background",
+        "image": "<base64 of photo.jpg>",
+        "strength": 0.7,
+        "seed": 7,
+    },
     "inpaint": {
         "prompt": "a blue star",
         "image": "<base64 of photo.jpg>",
         "mask": "<base64 of mask.png, white where it shall change>",
+        "intent": "add",
+        "seam_limit": 1.5,
+        "n": 2,
         "seed": 7,
     },
     "outpaint": {"image": "<base64 of photo.jpg>", "left": 64, "right": 64, "seed": 7},

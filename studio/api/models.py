@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from editing.catalogue import CATALOGUE, Checkpoint
+from editing.catalogue import CATALOGUE, Checkpoint, ControlDefaults
 from studio.api.security import Caller, services_of
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -18,6 +18,9 @@ class ModelView(BaseModel):
     family: str
     operations: dict[str, dict[str, Any]] = Field(description="What it can do, with the defaults.")
     controls: dict[str, dict[str, Any]]
+    inpainting: dict[str, Any] | None = Field(
+        description="Defaults of a ControlNet that can be named as `inpainting_controlnet`; null for all others."
+    )
     works_with: list[str]
     native_pixels: int = Field(description="Area at which it is best, in pixels.")
     max_pixels: int = Field(description="Largest area it generates, in pixels.")
@@ -55,10 +58,8 @@ def model_view(checkpoint: Checkpoint, *, accepted: bool) -> ModelView:
             name.value: {"steps": each.steps, "guidance": each.guidance, "strength": each.strength}
             for name, each in checkpoint.defaults.items()
         },
-        controls={
-            kind.value: {"scale": each.scale, "start": each.start, "end": each.end}
-            for kind, each in checkpoint.controls.items()
-        },
+        controls={kind.value: _control_defaults(each) for kind, each in checkpoint.controls.items()},
+        inpainting=None if checkpoint.inpainting is None else _control_defaults(checkpoint.inpainting),
         works_with=sorted(checkpoint.works_with),
         native_pixels=checkpoint.native_pixels,
         max_pixels=checkpoint.max_pixels,
@@ -67,3 +68,7 @@ def model_view(checkpoint: Checkpoint, *, accepted: bool) -> ModelView:
         accepted=accepted,
         packaged=checkpoint.packaged is not None,
     )
+
+
+def _control_defaults(defaults: ControlDefaults) -> dict[str, Any]:
+    return {"scale": defaults.scale, "start": defaults.start, "end": defaults.end}

@@ -22,7 +22,9 @@ def list_records(
     key: Caller,
     since: Annotated[datetime | None, Query(description="From this time on, RFC 3339.")] = None,
     until: Annotated[datetime | None, Query(description="Before this time, RFC 3339.")] = None,
-    operation: Annotated[str | None, Query(description="generate, inpaint, outpaint, erase, upload ...")] = None,
+    operation: Annotated[
+        str | None, Query(description="generate, img2img, inpaint, outpaint, erase, upload ...")
+    ] = None,
     decision: Annotated[Decision | None, Query(description="block: refused; review: held; allow: done.")] = None,
     outcome: Annotated[Outcome | None, Query(description="done, refused, held, failed or cancelled.")] = None,
     owner: Annotated[str | None, Query(description="Reviewers, auditors and operators may name any.")] = None,

@@ -27,7 +27,9 @@ class ReasonView(_View):
 
     rule: str = Field(description="Id of the acceptable-use rule.")
     category: str
-    subject: str = Field(description="What it was found in: prompt, image, mask, controls[0].image, output.")
+    subject: str = Field(
+        description="What it was found in: prompt, image, mask, controls[0].image, output; output[1] of several."
+    )
     reason: str
 
 
@@ -52,6 +54,14 @@ class OutputView(_View):
 
     digest: str
     url: str
+    seed: str | None = Field(
+        description="Seed it was painted on, as decimal text: asked for alone, it gives this picture again."
+    )
+    seam_score: float | None = Field(
+        description="How visible its border is; about 1: as smooth as the picture beside it. null: it has no border."
+    )
+    width: int | None
+    height: int | None
 
 
 class JobView(_View):
@@ -126,6 +136,7 @@ def job_view(job: Job, position: int | None) -> JobView:
     if job.steps and job.step is not None:
         progress = ProgressView(step=job.step, steps=job.steps, fraction=round(job.step / job.steps, 4))
     shown = job.outputs if job.state is JobState.DONE else ()  # a held picture is the job's, but nobody's to read yet
+    known = dict(enumerate(job.output_facts))  # none of jobs that ended before facts were kept
     links = {"self": f"/v1/jobs/{job.id}"}
     if job.record_id:
         links["record"] = f"/v1/records/{job.record_id}"
@@ -140,7 +151,7 @@ def job_view(job: Job, position: int | None) -> JobView:
         queue_position=position,
         cancel_requested=job.cancel_requested,
         attempts=job.attempts,
-        outputs=[OutputView(digest=each, url=f"/v1/images/{each}") for each in shown],
+        outputs=[_output_view(digest, known.get(index, {})) for index, digest in enumerate(shown)],
         verdict=verdict_view(job.verdict) if job.verdict else None,
         error=ErrorView(code=job.error_code, detail=job.error_detail or "") if job.error_code else None,
         record=job.record_id,
@@ -148,6 +159,18 @@ def job_view(job: Job, position: int | None) -> JobView:
         started_at=job.started_at,
         finished_at=job.finished_at,
         links=links,
+    )
+
+
+def _output_view(digest: str, facts: Mapping[str, Any]) -> OutputView:
+    seam = facts.get("seam")
+    return OutputView(
+        digest=digest,
+        url=f"/v1/images/{digest}",
+        seed=facts.get("seed"),
+        seam_score=seam and seam["score"],
+        width=facts.get("width"),
+        height=facts.get("height"),
     )
 
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from editing import Intent, Join, Prefill, Route
 from editing.decoding import MaskPolarity
 from studio.settings import load_settings
 
@@ -37,6 +38,20 @@ Guidance = Annotated[float | None, typer.Option(help="FLUX's distilled guidance.
 CheckpointName = Annotated[str | None, typer.Option("--checkpoint", help="Name from `studio models list`.")]
 Polarity = Annotated[MaskPolarity | None, typer.Option(help="Which part of the mask is edited.")]
 Canny = Annotated[Path | None, typer.Option(help="Picture whose edges steer the result.", exists=True, dir_okay=False)]
+Strength = Annotated[float | None, typer.Option(help="Share of the schedule that is run, above 0 up to 1.")]
+Count = Annotated[
+    int | None, typer.Option("--n", "-n", help="Pictures to make, 1..8; the second goes to NAME-2 and so on.")
+]
+Threshold = Annotated[float | None, typer.Option(help="Make the mask hard: from this value on, above 0 up to 1.")]
+Grow = Annotated[int | None, typer.Option(help="Pixels by which the model's mask is widened.")]
+Feather = Annotated[int | None, typer.Option(help="Pixels of soft edge, inside the mask.")]
+PrefillName = Annotated[
+    Prefill | None, typer.Option("--prefill", help="What lies under the mask where the model starts from it.")
+]
+JoinName = Annotated[Join | None, typer.Option("--join", help="Lay it over by a soft edge, or by gradients.")]
+RouteName = Annotated[Route | None, typer.Option("--route", help="How the model is made to paint only a part.")]
+SeamLimit = Annotated[float | None, typer.Option(help="Paint again while the seam score is over this.")]
+SeamRetries = Annotated[int | None, typer.Option(help="How often at most; 1 if only --seam-limit is given.")]
 
 
 @app.command()
@@ -47,6 +62,7 @@ def generate(
     height: Annotated[int | None, typer.Option(help="Rows.")] = None,
     canny: Canny = None,
     seed: Seed = None,
+    n: Count = None,
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
@@ -55,7 +71,28 @@ def generate(
 ) -> None:
     """Make a picture from text: studio edit generate "a red circle on a sand background" -o out.png"""
     members = {"prompt": prompt, "width": width, "height": height, "controls": _canny(canny)}
-    _run("generate", members | _sampling(seed, steps, guidance, checkpoint), {}, out, url, key)
+    _run("generate", members | _sampling(seed, n, steps, guidance, checkpoint), {}, out, url, key)
+
+
+@app.command()
+def img2img(
+    picture: Picture,
+    prompt: Prompt,
+    out: Out,
+    strength: Strength = None,
+    width: Annotated[int | None, typer.Option(help="Columns, with --height; else the picture's own size.")] = None,
+    height: Annotated[int | None, typer.Option(help="Rows, with --width.")] = None,
+    seed: Seed = None,
+    n: Count = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    checkpoint: CheckpointName = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Make a whole picture anew from one: studio edit img2img photo.jpg "a red circle" --strength 0.7 -o out.png"""
+    members = {"prompt": prompt, "strength": strength, "width": width, "height": height}
+    _run("img2img", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
 
 
 @app.command()
@@ -65,9 +102,21 @@ def inpaint(
     prompt: Prompt,
     out: Out,
     mask_polarity: Polarity = None,
-    strength: Annotated[float | None, typer.Option(help="Share of the schedule that is run, 0..1.")] = None,
+    threshold: Threshold = None,
+    intent: Annotated[
+        Intent | None, typer.Option(help="What it is for: fill, add or replace_background choose other defaults.")
+    ] = None,
+    strength: Strength = None,
+    grow: Grow = None,
+    feather: Feather = None,
+    prefill: PrefillName = None,
+    join: JoinName = None,
+    route: RouteName = None,
+    seam_limit: SeamLimit = None,
+    seam_retries: SeamRetries = None,
     canny: Canny = None,
     seed: Seed = None,
+    n: Count = None,
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
@@ -75,9 +124,11 @@ def inpaint(
     key: Key = None,
 ) -> None:
     """Repaint part of a picture: studio edit inpaint photo.jpg mask.png "a blue star" -o out.png"""
-    members = {"prompt": prompt, "mask_polarity": mask_polarity, "strength": strength, "controls": _canny(canny)}
+    members: dict[str, Any] = {"prompt": prompt, "mask_polarity": mask_polarity, "threshold": threshold}
+    members |= {"intent": intent, "strength": strength, "prefill": prefill, "route": route, "controls": _canny(canny)}
+    members |= _blend(grow, feather, join, seam_limit, seam_retries)
     pictures = {"image": picture, "mask": mask}
-    _run("inpaint", members | _sampling(seed, steps, guidance, checkpoint), pictures, out, url, key)
+    _run("inpaint", members | _sampling(seed, n, steps, guidance, checkpoint), pictures, out, url, key)
 
 
 @app.command()
@@ -91,7 +142,16 @@ def outpaint(
     left: Annotated[int | None, typer.Option(help="Pixels to add on the left.")] = None,
     width: Annotated[int | None, typer.Option(help="Columns of the whole canvas, instead of margins.")] = None,
     height: Annotated[int | None, typer.Option(help="Rows of the whole canvas.")] = None,
+    strength: Strength = None,
+    grow: Grow = None,
+    feather: Feather = None,
+    prefill: PrefillName = None,
+    join: JoinName = None,
+    route: RouteName = None,
+    seam_limit: SeamLimit = None,
+    seam_retries: SeamRetries = None,
     seed: Seed = None,
+    n: Count = None,
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
@@ -99,9 +159,10 @@ def outpaint(
     key: Key = None,
 ) -> None:
     """Extend a picture: studio edit outpaint photo.jpg --left 200 --right 200 -o out.png"""
-    members = {"prompt": prompt, "top": top, "right": right, "bottom": bottom, "left": left}
-    members |= {"width": width, "height": height} | _sampling(seed, steps, guidance, checkpoint)
-    _run("outpaint", members, {"image": picture}, out, url, key)
+    members: dict[str, Any] = {"prompt": prompt, "top": top, "right": right, "bottom": bottom, "left": left}
+    members |= {"width": width, "height": height, "strength": strength, "prefill": prefill, "route": route}
+    members |= _blend(grow, feather, join, seam_limit, seam_retries)
+    _run("outpaint", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
 
 
 @app.command()
@@ -110,7 +171,14 @@ def erase(
     mask: MaskFile,
     out: Out,
     mask_polarity: Polarity = None,
+    threshold: Threshold = None,
+    grow: Grow = None,
+    feather: Feather = None,
+    join: JoinName = None,
+    seam_limit: SeamLimit = None,
+    seam_retries: SeamRetries = None,
     seed: Seed = None,
+    n: Count = None,
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
@@ -118,8 +186,10 @@ def erase(
     key: Key = None,
 ) -> None:
     """Remove what the mask covers: studio edit erase photo.jpg mask.png -o out.png"""
-    members = {"mask_polarity": mask_polarity} | _sampling(seed, steps, guidance, checkpoint)
-    _run("erase", members, {"image": picture, "mask": mask}, out, url, key)
+    members: dict[str, Any] = {"mask_polarity": mask_polarity, "threshold": threshold}
+    members |= _blend(grow, feather, join, seam_limit, seam_retries)
+    pictures = {"image": picture, "mask": mask}
+    _run("erase", members | _sampling(seed, n, steps, guidance, checkpoint), pictures, out, url, key)
 
 
 @app.command()
@@ -158,8 +228,16 @@ def check(
     raise typer.Exit(1 if facts["values_differing_outside"] else 0)
 
 
-def _sampling(seed: str | None, steps: int | None, guidance: float | None, checkpoint: str | None) -> dict[str, Any]:
-    return {"seed": seed, "steps": steps, "guidance": guidance, "checkpoint": checkpoint}
+def _sampling(
+    seed: str | None, n: int | None, steps: int | None, guidance: float | None, checkpoint: str | None
+) -> dict[str, Any]:
+    return {"seed": seed, "n": n, "steps": steps, "guidance": guidance, "checkpoint": checkpoint}
+
+
+def _blend(
+    grow: int | None, feather: int | None, join: Join | None, limit: float | None, retries: int | None
+) -> dict[str, Any]:
+    return {"grow": grow, "feather": feather, "join": join, "seam_limit": limit, "seam_retries": retries}
 
 
 def _canny(picture: Path | None) -> list[dict[str, Any]] | None:
@@ -222,11 +300,22 @@ def follow(read: Callable[[str], dict[str, Any]], cancel: Callable[[str], None],
 
 def _report(job: dict[str, Any], out: Path, image: Callable[[str], bytes]) -> None:
     if job["state"] == "done":
-        out.write_bytes(image(job["outputs"][0]["digest"]))
-        typer.echo(f"{out}  (seed {job['seed']}, checkpoint {job['checkpoint']}, record {job['record']})")
+        for number, output in enumerate(job["outputs"], start=1):
+            path = _numbered(out, number)
+            path.write_bytes(image(output["digest"]))
+            typer.echo(f"{path}  ({_told(output)}checkpoint {job['checkpoint']}, record {job['record']})")
         return
     typer.echo(f"{job['state']}  (record {job['record']})", err=True)
     for reason in (job["verdict"] or {}).get("reasons", []):
         typer.echo(f"  {reason['rule']} in {reason['subject']}: {reason['reason']}", err=True)
     if job["error"]:
         typer.echo(f"  {job['error']['code']}: {job['error']['detail']}", err=True)
+
+
+def _numbered(out: Path, number: int) -> Path:
+    return out if number == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
+
+
+def _told(output: dict[str, Any]) -> str:
+    seam = output["seam_score"]
+    return f"seed {output['seed']}, " + ("" if seam is None else f"seam score {seam:.2f}, ")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from editing import ControlKind, OperationError, catalogue
+from editing import ControlKind, OperationError, Route, catalogue
 from editing.opening import PictureLimits
 from storage import ApiKey, BlobStore, Job, JobStore, NewJob, Role
 from studio.jobs.operations import build
@@ -23,6 +23,8 @@ from studio.problems import Problem
 
 CREATORS: Final = frozenset({Role.EDITOR, Role.OPERATOR})
 """Roles that may ask for edits."""
+ROUTED: Final = frozenset({"inpaint", "outpaint"})
+"""Operations that more than one route can carry out; an erasure is always filled."""
 SEED_BITS: Final = 53
 """Bits of a seed that we draw: exact in every JSON parser. Callers may give up to 64."""
 
@@ -121,7 +123,8 @@ def _require_room(intake: Intake) -> None:
 
 
 def _checkpoints(parameters: Mapping[str, Any]) -> list[str]:
-    return [parameters["checkpoint"], *(each["checkpoint"] for each in parameters.get("controls", ()))]
+    named = [parameters["checkpoint"], *(each["checkpoint"] for each in parameters.get("controls", ()))]
+    return [*named, parameters["inpainting_controlnet"]] if "inpainting_controlnet" in parameters else named
 
 
 def _require_licence(name: str, licensed: Callable[[str], bool]) -> None:
@@ -210,7 +213,7 @@ def _fill_in_defaults(operation: str, parameters: dict[str, Any], prefer: Sequen
     """Make every choice now, so that the record says what ran and not what a later default would be."""
     controls: list[dict[str, Any]] = parameters.get("controls", [])
     kinds = [ControlKind(each["kind"]) for each in controls]
-    name = parameters.get("checkpoint") or catalogue.pick(operation, kinds, prefer=prefer)
+    name = parameters.get("checkpoint") or catalogue.pick(operation, kinds, prefer=prefer, route=_wanted(parameters))
     parameters["checkpoint"] = name
     checkpoint = catalogue.find(name)
     seed = parameters.get("seed")
@@ -218,12 +221,33 @@ def _fill_in_defaults(operation: str, parameters: dict[str, Any], prefer: Sequen
     given = {key: parameters.get(key) for key in ("steps", "guidance", "strength")}
     sampling = checkpoint.sampling(operation, seed=int(parameters["seed"]), **given)
     parameters |= {"steps": sampling.steps, "guidance": sampling.guidance, "strength": sampling.strength}
+    if "seam_limit" in parameters:
+        parameters.setdefault("seam_retries", 1)
+    if operation in ROUTED:
+        _fill_in_route(parameters)
     if operation == "generate":
         side = math.isqrt(checkpoint.native_pixels)
         parameters.setdefault("width", side)
         parameters.setdefault("height", side)
     for index, control in enumerate(controls):
         _fill_in_control(control, index, name)
+
+
+def _wanted(parameters: Mapping[str, Any]) -> Route | None:
+    """The route that was asked for; naming its ControlNet asks for it too."""
+    if "route" in parameters:
+        return Route(parameters["route"])
+    return Route.INPAINTING_CONTROLNET if "inpainting_controlnet" in parameters else None
+
+
+def _fill_in_route(parameters: dict[str, Any]) -> None:
+    asked = Route(parameters["route"]) if "route" in parameters else None
+    route, controlnet = catalogue.resolve_route(
+        parameters["checkpoint"], asked, parameters.get("inpainting_controlnet")
+    )
+    parameters["route"] = route.value
+    if controlnet is not None:
+        parameters["inpainting_controlnet"] = controlnet
 
 
 def _fill_in_control(control: dict[str, Any], index: int, base: str) -> None:

@@ -15,20 +15,29 @@ from editing import (
     ControlMode,
     Erase,
     Generate,
+    Img2Img,
     Inpaint,
+    Intent,
+    Join,
     Mask,
     Operation,
     OperationError,
     Outpaint,
     Placement,
+    Prefill,
     Raster,
+    Route,
     Sampling,
+    SeamRetry,
 )
+from editing.blending import SEAM_LIMIT
 from editing.catalogue import check_operation
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
 from editing.encoding import OutputFormat
+from editing.masks import threshold
 from editing.opening import PictureLimits
 from studio.jobs.records import Input
+from studio.jobs.variants import VARIANTS, check_count
 
 Load = Callable[[str], bytes]
 """Digest -> the bytes of a picture file."""
@@ -57,6 +66,7 @@ class Built:
     """An operation, with what else the job needs to know about its request."""
 
     operation: Operation
+    variants: int
     sources: tuple[Source, ...]
     prompt: str | None
     output_format: OutputFormat
@@ -74,7 +84,7 @@ def build(
     """Make the operation that a job asks for.
 
     Args:
-        operation: Its name: generate, inpaint, outpaint or erase.
+        operation: Its name: generate, img2img, inpaint, outpaint or erase.
         parameters: What `studio.jobs.accept` stored: every default filled in, every picture a digest.
         prompt: The prompt; None for erase, which has none, or if it was erased from the vault since.
         load: Reads a picture file.
@@ -93,59 +103,32 @@ def build(
             field="prompt",
         )
     desk = _Desk(parameters, load, limits)
-    text = prompt or ""
-    made: Operation
-    match operation:
-        case "generate":
-            made = Generate(
-                prompt=text,
-                width=parameters["width"],
-                height=parameters["height"],
-                sampling=desk.sampling(),
-                controls=desk.controls(),
-                checkpoint=parameters["checkpoint"],
-            )
-        case "inpaint":
-            picture = desk.picture("image")
-            made = Inpaint(
-                prompt=text,
-                picture=picture,
-                mask=desk.mask(picture),
-                sampling=desk.sampling(),
-                controls=desk.controls(),
-                checkpoint=parameters["checkpoint"],
-                blend=desk.blend(),
-            )
-        case "outpaint":
-            picture = desk.picture("image")
-            made = Outpaint(
-                prompt=text,
-                picture=picture,
-                placement=place(picture, parameters),
-                sampling=desk.sampling(),
-                checkpoint=parameters["checkpoint"],
-                blend=desk.blend(),
-            )
-        case "erase":
-            picture = desk.picture("image")
-            made = Erase(
-                picture=picture,
-                mask=desk.mask(picture),
-                sampling=desk.sampling(),
-                checkpoint=parameters["checkpoint"],
-                blend=desk.blend(),
-            )
-        case _:
-            raise OperationError(f"there is no operation {operation}", code="operation_unknown", field="operation")
+    made = _operation(operation, prompt or "", desk)
     check_operation(made)
-    output_format = OutputFormat(parameters.get("output_format", OutputFormat.PNG))
     return Built(
         operation=made,
+        variants=check_count(parameters.get("n", VARIANTS[0])),
         sources=tuple(desk.sources),
-        prompt=None if operation == "erase" else text,
-        output_format=output_format,
+        prompt=None if operation == "erase" else prompt or "",
+        output_format=OutputFormat(parameters.get("output_format", OutputFormat.PNG)),
         quality=parameters.get("quality"),
     )
+
+
+def _operation(operation: str, prompt: str, desk: "_Desk") -> Operation:
+    match operation:
+        case "generate":
+            return desk.generate(prompt)
+        case "img2img":
+            return desk.img2img(prompt)
+        case "inpaint":
+            return desk.inpaint(prompt)
+        case "outpaint":
+            return desk.outpaint(prompt)
+        case "erase":
+            return desk.erase()
+        case _:
+            raise OperationError(f"there is no operation {operation}", code="operation_unknown", field="operation")
 
 
 def place(picture: Raster, parameters: Mapping[str, Any]) -> Placement:
@@ -172,7 +155,7 @@ def place(picture: Raster, parameters: Mapping[str, Any]) -> Placement:
 
 
 class _Desk:
-    """Reads the pictures of one request, once each, and remembers what it read."""
+    """Makes the operation of one request: reads its pictures, once each, and remembers what it read."""
 
     def __init__(self, parameters: Mapping[str, Any], load: Load, limits: PictureLimits) -> None:
         self._parameters = parameters
@@ -180,6 +163,67 @@ class _Desk:
         self._limits = limits
         self.sources: list[Source] = []
         self._decoded: dict[str, Raster] = {}
+
+    def generate(self, prompt: str) -> Generate:
+        given = self._parameters
+        return Generate(
+            prompt=prompt,
+            width=given["width"],
+            height=given["height"],
+            sampling=self.sampling(),
+            controls=self.controls(),
+            checkpoint=given["checkpoint"],
+        )
+
+    def img2img(self, prompt: str) -> Img2Img:
+        size = self.size()
+        return Img2Img(
+            prompt=prompt,
+            picture=self.picture("image"),
+            size=size,
+            sampling=self.sampling(),
+            checkpoint=self._parameters["checkpoint"],
+        )
+
+    def inpaint(self, prompt: str) -> Inpaint:
+        picture = self.picture("image")
+        return Inpaint(
+            prompt=prompt,
+            picture=picture,
+            mask=self.mask(picture),
+            sampling=self.sampling(),
+            controls=self.controls(),
+            checkpoint=self._parameters["checkpoint"],
+            blend=self.blend(),
+            route=self.route(),
+            inpainting_controlnet=self._parameters.get("inpainting_controlnet"),
+            retry=self.retry(),
+        )
+
+    def outpaint(self, prompt: str) -> Outpaint:
+        picture = self.picture("image")
+        return Outpaint(
+            prompt=prompt,
+            picture=picture,
+            placement=place(picture, self._parameters),
+            sampling=self.sampling(),
+            checkpoint=self._parameters["checkpoint"],
+            blend=self.blend(),
+            route=self.route(),
+            inpainting_controlnet=self._parameters.get("inpainting_controlnet"),
+            retry=self.retry(),
+        )
+
+    def erase(self) -> Erase:
+        picture = self.picture("image")
+        return Erase(
+            picture=picture,
+            mask=self.mask(picture),
+            sampling=self.sampling(),
+            checkpoint=self._parameters["checkpoint"],
+            blend=self.blend(),
+            retry=self.retry(),
+        )
 
     def picture(self, role: str, digest: str | None = None) -> Raster:
         digest = digest or self._parameters[role]
@@ -192,13 +236,28 @@ class _Desk:
 
     def mask(self, picture: Raster) -> Mask:
         self.picture("mask")
-        return decode_mask(
+        mask = decode_mask(
             self._load(self._parameters["mask"]),
             size=picture.size,
             limits=self._limits,
             polarity=MaskPolarity(self._parameters.get("mask_polarity", MaskPolarity.AUTO)),
             field="mask",
         )
+        level = self._parameters.get("threshold")
+        return mask if level is None else threshold(mask, level)
+
+    def size(self) -> tuple[int, int] | None:
+        width, height = self._parameters.get("width"), self._parameters.get("height")
+        if width is None and height is None:
+            return None
+        if width is None or height is None:
+            raise OperationError(
+                "give width and height, or neither; one alone would have to guess the other",
+                code="size_incomplete",
+                field="width" if width is None else "height",
+                limit=["width", "height"],
+            )
+        return width, height
 
     def sampling(self) -> Sampling:
         given = self._parameters
@@ -209,11 +268,33 @@ class _Desk:
     def blend(self) -> Blend:
         given = self._parameters
         return Blend(
+            intent=Intent(given["intent"]) if "intent" in given else None,
             grow=given.get("grow"),
+            soften=given.get("soften"),
             feather=given.get("feather"),
             context=given.get("context"),
             spill=given.get("spill", False),
+            prefill=Prefill(given["prefill"]) if "prefill" in given else None,
+            join=Join(given.get("join", Join.SOFT)),
+            match_colour=given.get("match_colour", True),
         )
+
+    def route(self) -> Route | None:
+        return Route(self._parameters["route"]) if "route" in self._parameters else None
+
+    def retry(self) -> SeamRetry | None:
+        limit, attempts = self._parameters.get("seam_limit"), self._parameters.get("seam_retries")
+        if limit is not None:
+            return SeamRetry(limit=limit, attempts=1 if attempts is None else attempts)
+        if attempts is not None:
+            raise OperationError(
+                f"seam_retries {attempts} needs a seam_limit: the score over which an edit is painted again",
+                code="seam_retry_incomplete",
+                field="seam_limit",
+                value=attempts,
+                limit=list(SEAM_LIMIT),
+            )
+        return None
 
     def controls(self) -> tuple[Control, ...]:
         return tuple(self._control(index, each) for index, each in enumerate(self._parameters.get("controls", ())))

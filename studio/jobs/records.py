@@ -5,11 +5,11 @@ hex SHA-256, times are RFC 3339 in UTC.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Self
 
-from editing import EditFacts, Raster
+from editing import BlendFacts, EditFacts, Raster, Seam
 from editing.sniffing import sniff_media_type
 from policy import Decision, Verdict, combine
 from storage import Job, NewImage, NewRecord, Origin, Outcome
@@ -97,29 +97,49 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What is known about a job so far; grows as it runs."""
+    """What is known about a job so far; grows as it runs.
+
+    Attributes:
+        job: The leased job.
+        started_at: When this attempt began, UTC.
+        requester: Who asked.
+        inputs: Every picture that came in.
+        request_verdict: What the policy said of the request.
+        edits: How each variant was painted, in order; those that were refused afterwards too.
+        output_verdicts: What the policy said of each, in order.
+        outputs: The files that were stored: of the first variants, none of them if one was refused.
+        error: Code and sentence of a failure.
+    """
 
     job: Job
     started_at: datetime
     requester: Mapping[str, str]
     inputs: tuple[Input, ...] = ()
     request_verdict: Verdict | None = None
-    output_verdict: Verdict | None = None
-    facts: EditFacts | None = None
+    edits: tuple[EditFacts, ...] = ()
+    output_verdicts: tuple[Verdict, ...] = ()
     outputs: tuple[PictureFile, ...] = ()
     error: tuple[str, str] | None = None
 
     @property
     def verdict(self) -> Verdict | None:
         """Everything the policy said about this job."""
-        first, second = self.request_verdict, self.output_verdict
-        if first is None or second is None:
-            return first
+        if self.request_verdict is None or not self.output_verdicts:
+            return self.request_verdict
+        verdicts = (self.request_verdict, *self.output_verdicts)
         return combine(
-            [*first.findings, *second.findings],
-            policy_version=second.policy_version,
-            policy_digest=second.policy_digest,
+            [finding for each in verdicts for finding in each.findings],
+            policy_version=verdicts[-1].policy_version,
+            policy_digest=verdicts[-1].policy_digest,
         )
+
+    def painted(self, facts: EditFacts) -> Self:
+        """With one more variant painted."""
+        return replace(self, edits=(*self.edits, facts))
+
+    def screened(self, verdict: Verdict) -> Self:
+        """With one more finished picture screened."""
+        return replace(self, output_verdicts=(*self.output_verdicts, verdict))
 
 
 def new_record(run: Run, outcome: Outcome, finished_at: datetime) -> NewRecord:
@@ -136,8 +156,12 @@ def new_record(run: Run, outcome: Outcome, finished_at: datetime) -> NewRecord:
         prompt=job.prompt_ref and {"text": job.prompt_ref},
         seed=job.parameters.get("seed"),
         inputs=[each.to_json() for each in run.inputs] or [{"file_sha256": each} for each in job.inputs],
-        outputs=[each.to_json() for each in run.outputs],
-        model=run.facts and model_of(run.facts),
+        outputs=[
+            each.to_json() | {"seed": str(facts.sampling.seed)}
+            for each, facts in zip(run.outputs, run.edits, strict=False)
+        ],
+        model=model_of(run.edits[0]) if run.edits else None,
+        variants=[variant_of(each) for each in run.edits] if job.parameters.get("n", 1) > 1 else None,
         policy=policy_of(run.verdict) if run.verdict else None,
         error=run.error and {"code": run.error[0], "detail": run.error[1]},
         attempts=job.attempts,
@@ -181,8 +205,21 @@ def policy_of(verdict: Verdict) -> dict[str, Any]:
     return verdict.to_json()
 
 
+def output_facts(run: Run) -> tuple[dict[str, Any], ...]:
+    """What the job keeps about each stored output: its seed, its size, how visible its border is."""
+    return tuple(
+        {
+            "seed": str(facts.sampling.seed),
+            "width": file.width,
+            "height": file.height,
+            "seam": facts.seam and seam_of(facts.seam),
+        }
+        for file, facts in zip(run.outputs, run.edits, strict=False)
+    )
+
+
 def model_of(facts: EditFacts) -> dict[str, Any]:
-    """The model's part of the body."""
+    """The model's part of the body; where there are several variants, of the first."""
     return {
         "checkpoint": facts.checkpoint,
         "checkpoints": dict(facts.checkpoints),
@@ -198,16 +235,59 @@ def model_of(facts: EditFacts) -> dict[str, Any]:
         "dtype": facts.dtype,
         "threads": facts.threads,
         "versions": dict(facts.versions),
+        "blend": facts.blend and blend_of(facts.blend),
+        **painting_of(facts),
+    }
+
+
+def variant_of(facts: EditFacts) -> dict[str, Any]:
+    """One of several variants: its seed, and how it was painted."""
+    return {"seed": str(facts.sampling.seed), **painting_of(facts)}
+
+
+def painting_of(facts: EditFacts) -> dict[str, Any]:
+    """What differs from variant to variant: where it was painted, in how many passes, and how well it joins."""
+    return {
         "box": list(facts.box) if facts.box else None,
         "model_size": list(facts.model_size),
+        "passes": [{"box": list(each.box), "size": list(each.size), "seed": str(each.seed)} for each in facts.passes],
+        "seam": facts.seam and seam_of(facts.seam),
+        "tries": [{"seed": str(each.seed), "score": _rounded(each.score)} for each in facts.tries],
         "exact_outside_mask": facts.exact_outside_mask,
         "seconds": {name: round(value, 3) for name, value in facts.seconds.items()},
+    }
+
+
+def blend_of(blend: BlendFacts) -> dict[str, Any]:
+    """How an edit met the pixels that stay: everything that was decided."""
+    return {
+        "intent": blend.intent.value,
+        "grow": blend.grow,
+        "soften": blend.soften,
+        "feather": blend.feather,
+        "prefill": blend.prefill and blend.prefill.value,
+        "join": blend.join.value,
+        "match_colour": blend.match_colour,
+    }
+
+
+def seam_of(seam: Seam) -> dict[str, Any]:
+    """How visible a border is, to four decimals."""
+    return {
+        "border_de": _rounded(seam.border_de),
+        "own_de": _rounded(seam.own_de),
+        "score": _rounded(seam.score),
+        "length": seam.length,
     }
 
 
 def stamp(moment: datetime) -> str:
     """RFC 3339 with microseconds, UTC."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)
 
 
 def _some(**members: Any) -> dict[str, Any]:

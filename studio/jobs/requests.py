@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from editing import ControlKind, ControlMode
-from editing.blending import BLEND_PIXELS
+from editing import ControlKind, ControlMode, Intent, Join, Prefill, Route
+from editing.blending import BLEND_PIXELS, SEAM_LIMIT, SEAM_RETRIES
 from editing.decoding import MaskPolarity
 from editing.encoding import OutputFormat
 from editing.operations import (
@@ -23,6 +23,7 @@ from editing.operations import (
     STEPS,
 )
 from policy import TEXT_LIMIT
+from studio.jobs.variants import VARIANTS
 
 LARGEST = 10**30
 _DIGITS = 20
@@ -91,6 +92,10 @@ Picture = Annotated[
         "64 hex digits, `sha256:` before them if you like.",
     ),
 ]
+Strength = Annotated[
+    float | None,
+    Field(json_schema_extra={"exclusiveMinimum": 0, "maximum": 1}, description="Share of the schedule that is run."),
+]
 
 
 class _Shape(BaseModel):
@@ -121,19 +126,58 @@ class _Request(_Shape):
     steps: Whole | None = Field(None, json_schema_extra=_within(STEPS), description="Denoising steps.")
     guidance: float | None = Field(None, json_schema_extra=_within(GUIDANCE), description="FLUX's distilled guidance.")
     seed: Seed | None = None
+    n: Whole = Field(
+        VARIANTS[0],
+        json_schema_extra=_within(VARIANTS),
+        description="Pictures to make, each on a seed of its own: the first on `seed`, the others on seeds derived "
+        "from it. All of them pass the policy, or none is given out.",
+    )
     output_format: OutputFormat = Field(OutputFormat.PNG, description="PNG and lossless WebP keep every pixel exactly.")
     quality: Whole | None = Field(None, ge=1, le=100, description="Quality of lossy formats, 1..100.")
 
 
 class _Blended(_Request):
+    intent: Intent | None = Field(
+        None,
+        description="What the edit is for; it chooses the defaults below. inpaint: fill, add or replace_background; "
+        "erase: remove; outpaint: expand.",
+    )
     grow: Whole | None = Field(
         None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels by which the model's mask is widened."
+    )
+    soften: Whole | None = Field(
+        None,
+        json_schema_extra=_within(BLEND_PIXELS),
+        description="Pixels beyond that over which the model's mask fades; what is fainter is painted later.",
     )
     feather: Whole | None = Field(
         None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels of soft edge, inside the mask."
     )
     context: Whole | None = Field(
         None, json_schema_extra=_within(BLEND_PIXELS), description="Pixels of surroundings that the model sees."
+    )
+    prefill: Prefill | None = Field(
+        None, description="What lies under the mask at the start; refused where the model starts from noise alone."
+    )
+    join: Join = Field(Join.SOFT, description="Lay the result over the picture through a soft edge, or by gradients.")
+    match_colour: bool = Field(default=True, description="Take the model's colour shift out.")
+    seam_limit: float | None = Field(
+        None,
+        json_schema_extra=_within(SEAM_LIMIT),
+        description="Paint again on a derived seed while the seam score is over this; the best try is kept.",
+    )
+    seam_retries: Whole | None = Field(
+        None, json_schema_extra=_within(SEAM_RETRIES), description="How often at most; 1 if only seam_limit is given."
+    )
+
+
+class _Routed(_Shape):
+    strength: Strength = None
+    route: Route | None = Field(
+        None, description="How the model is made to paint only a part; absent: as its checkpoint does best."
+    )
+    inpainting_controlnet: str | None = Field(
+        None, max_length=200, description="A ControlNet of the catalogue that reads the masked picture."
     )
 
 
@@ -144,6 +188,11 @@ class _Masked(_Blended):
         MaskPolarity.AUTO,
         description="Which part of the mask is edited: white, black, transparent; auto: transparent if the mask has "
         "transparency (the OpenAI rule), else white.",
+    )
+    threshold: float | None = Field(
+        None,
+        json_schema_extra={"exclusiveMinimum": 0, "maximum": 1},
+        description="Make the mask hard: from this value on all is repainted, the rest is kept.",
     )
     spill: bool = Field(
         default=False, description="Let the soft edge leave the mask; recorded as exact_outside_mask: false."
@@ -160,19 +209,30 @@ class GenerateRequest(_Request):
     controls: tuple[ControlShape, ...] = Field((), max_length=MAX_CONTROLS)
 
 
-class InpaintRequest(_Masked):
+class Img2ImgRequest(_Request):
+    """Make a whole picture anew, starting from one that is there."""
+
+    operation: ClassVar[str] = "img2img"
+    pictures: ClassVar[tuple[str, ...]] = ("image",)
+    prompt: Text
+    image: Picture
+    strength: Strength = None
+    width: Whole | None = Field(
+        None, json_schema_extra=_within(SIDE), description="Columns, with height; absent: the picture's own size."
+    )
+    height: Whole | None = Field(None, json_schema_extra=_within(SIDE), description="Rows, with width.")
+
+
+class InpaintRequest(_Masked, _Routed):
     """Repaint the masked part of a picture from a prompt."""
 
     operation: ClassVar[str] = "inpaint"
     pictures: ClassVar[tuple[str, ...]] = ("image", "mask")
     prompt: Text
-    strength: float | None = Field(
-        None, json_schema_extra={"exclusiveMinimum": 0, "maximum": 1}, description="Share of the schedule that is run."
-    )
     controls: tuple[ControlShape, ...] = Field((), max_length=MAX_CONTROLS)
 
 
-class OutpaintRequest(_Blended):
+class OutpaintRequest(_Blended, _Routed):
     """Extend a picture, by margins or to an absolute canvas."""
 
     operation: ClassVar[str] = "outpaint"
@@ -196,8 +256,8 @@ class EraseRequest(_Masked):
     pictures: ClassVar[tuple[str, ...]] = ("image", "mask")
 
 
-Request = GenerateRequest | InpaintRequest | OutpaintRequest | EraseRequest
+Request = GenerateRequest | Img2ImgRequest | InpaintRequest | OutpaintRequest | EraseRequest
 
 REQUESTS: dict[str, type[Request]] = {
-    each.operation: each for each in (GenerateRequest, InpaintRequest, OutpaintRequest, EraseRequest)
+    each.operation: each for each in (GenerateRequest, Img2ImgRequest, InpaintRequest, OutpaintRequest, EraseRequest)
 }

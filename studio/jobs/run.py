@@ -2,14 +2,17 @@
 
     1  rebuild   the stored request and its pictures          -> Operation
     2  screen    the prompt and every picture that came in    -> Cleared[Operation], or refused, or held
-    3  edit      the model runs, outside the mask untouched   -> EditedImage, or cancelled, or failed
-    4  screen    the picture that came out                    -> Cleared[EditedImage], or refused, or held
-    5  publish   encode, store the blob                       -> digest
+    for each variant asked for:
+    3    edit    the model runs, outside the mask untouched   -> EditedImage, or cancelled, or failed
+    4    screen  the picture that came out, then encode it    -> Cleared[Encoded], or refused, or held
+    5  publish   store every blob                             -> digests
     6  record    job state, record, image rows: one transaction
 
 Invariants:
-- Nothing reaches the model but a `Cleared[Operation]`, nothing is published but a `Cleared[EditedImage]`. Only
-  `policy.clear` makes them, so leaving out a screening does not type-check.
+- Nothing reaches the model but a `Cleared[Operation]`, no file is made but of a `Cleared[EditedImage]`, nothing is
+  published but a `Cleared[Encoded]`. Only `policy.clear` makes them, so leaving out a screening does not type-check.
+- Variants stand or fall together: nothing is stored before the last one has passed. One that is refused refuses the
+  job; one that a person must see holds it there, with the pictures made so far.
 - A refusal is an outcome, not an error: it ends in step 6 like a success, with the findings in the record.
 - Blobs first, one transaction after. A crash anywhere leaves at worst a blob that nobody refers to, and the job is run
   again by whoever takes over the lease.
@@ -17,7 +20,7 @@ Invariants:
   in with a refused request stays unreadable too, and goes with the next sweep.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -25,10 +28,11 @@ from editing import EditCancelled, EditedImage, EditEngine, EditingError, Engine
 from editing.encoding import encode_picture, media_type
 from editing.opening import PictureLimits
 from policy import Cleared, Decision, Policy, Verdict, clear
-from storage import BlobStore, Finish, Job, JobState, NewImage, Origin, Outcome, StorageError
+from storage import BlobStore, Finish, Job, JobState, NewImage, Origin, Outcome, StorageError, sha256_hex
 from studio.jobs import records, subjects
 from studio.jobs.operations import Built, build
 from studio.jobs.records import PictureFile, Run
+from studio.jobs.variants import output_name, over_all, variant
 
 Enter = Callable[[JobState], None]
 """Called when the job enters a state; raises if the job is no longer ours."""
@@ -51,6 +55,14 @@ class Parts:
     """(job id, what an engine threw) -> the operator's log."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A finished picture as the file that will be stored, and what the record says about it."""
+
+    data: bytes
+    file: PictureFile
+
+
 def run(
     job: Job,
     prompt: str | None,
@@ -67,7 +79,7 @@ def run(
         prompt: Its prompt, None if it has none or if it was erased from the vault.
         parts: What does the work.
         enter: Told each state the job enters.
-        on_step: Told each denoising step.
+        on_step: Told each denoising step, counted over all variants.
         cancelled: Asked at least once a step; True ends the edit.
 
     Returns:
@@ -89,25 +101,29 @@ def run(
             return _end(trace, _outcome_of(verdict), parts)
         allowed = clear(built.operation, verdict)
 
-        # 3 edit
-        enter(JobState.EDITING)
-        edited = edit(allowed, parts.engine, on_step=on_step, cancelled=cancelled)
-        trace = replace(trace, facts=edited.facts)
+        approved: list[Cleared[Encoded]] = []
+        for number in range(built.variants):
+            # 3 edit
+            enter(JobState.EDITING)
+            tell = over_all(on_step, number, built.variants)
+            edited = edit(allowed, number, parts.engine, on_step=tell, cancelled=cancelled)
+            trace = trace.painted(edited.facts)
 
-        # 4 screen what came out
-        enter(JobState.SCREENING_OUTPUT)
-        verdict = screen_output(edited, parts.policy)
-        trace = replace(trace, output_verdict=verdict)
-        if verdict.decision is Decision.BLOCK:
-            return _end(trace, Outcome.REFUSED, parts)
-        if verdict.decision is Decision.REVIEW:
-            return _end(replace(trace, outputs=(keep(edited, built, parts.blobs),)), Outcome.HELD, parts)
-        approved = clear(edited, verdict)
+            # 4 screen what came out
+            enter(JobState.SCREENING_OUTPUT)
+            verdict = screen_output(edited, output_name(number, built.variants), parts.policy)
+            trace = trace.screened(verdict)
+            if verdict.decision is Decision.BLOCK:
+                return _end(trace, Outcome.REFUSED, parts)
+            if verdict.decision is Decision.REVIEW:
+                so_far = [*(each.value for each in approved), encode(edited, built)]
+                return _end(replace(trace, outputs=keep(so_far, parts.blobs)), Outcome.HELD, parts)
+            approved.append(approve(clear(edited, verdict), built))
+            del edited  # the next variant runs beside files, not beside rasters
 
         # 5 publish; 6 record: the caller commits what we return
         enter(JobState.PUBLISHING)
-        trace = replace(trace, outputs=(publish(approved, built, parts.blobs),))
-        return _end(trace, Outcome.DONE, parts)
+        return _end(replace(trace, outputs=publish(approved, parts.blobs)), Outcome.DONE, parts)
     except EditCancelled:
         return _end(trace, Outcome.CANCELLED, parts)
     except StorageError:
@@ -124,29 +140,43 @@ def screen_request(built: Built, policy: Policy) -> Verdict:
 
 def edit(
     operation: Cleared[Operation],
+    number: int,
     engine: EditEngine,
     *,
     on_step: Callable[[Progress], None],
     cancelled: Callable[[], bool],
 ) -> EditedImage:
-    """Run the model on a request that was screened."""
-    return engine.run(operation.value, on_step=on_step, cancelled=cancelled)
+    """Run the model on one variant of a request that was screened."""
+    return engine.run(variant(operation.value, number), on_step=on_step, cancelled=cancelled)
 
 
-def screen_output(edited: EditedImage, policy: Policy) -> Verdict:
-    """Screen the picture that came out."""
-    return policy.screen(subjects.of_output(edited))
+def screen_output(edited: EditedImage, name: str, policy: Policy) -> Verdict:
+    """Screen a picture that came out."""
+    return policy.screen(subjects.of_output(edited, name))
 
 
-def publish(edited: Cleared[EditedImage], built: Built, blobs: BlobStore) -> PictureFile:
-    """Encode and store a picture that was screened."""
-    return keep(edited.value, built, blobs)
+def approve(edited: Cleared[EditedImage], built: Built) -> Cleared[Encoded]:
+    """Make the file of a picture that was screened."""
+    return clear(encode(edited.value, built), edited.verdict)
 
 
-def keep(edited: EditedImage, built: Built, blobs: BlobStore) -> PictureFile:
-    """Store a picture; without an image row (see `_end`) nobody can read it back."""
+def encode(edited: EditedImage, built: Built) -> Encoded:
+    """Make the file that was asked for."""
     data = encode_picture(edited.raster, built.output_format, quality=built.quality)
-    return PictureFile.of(blobs.put(data), data, edited.raster, media_type(built.output_format))
+    file = PictureFile.of(sha256_hex(data), data, edited.raster, media_type(built.output_format))
+    return Encoded(data=data, file=file)
+
+
+def publish(pictures: Sequence[Cleared[Encoded]], blobs: BlobStore) -> tuple[PictureFile, ...]:
+    """Store pictures that were all screened."""
+    return keep([each.value for each in pictures], blobs)
+
+
+def keep(pictures: Sequence[Encoded], blobs: BlobStore) -> tuple[PictureFile, ...]:
+    """Store pictures; without an image row (see `_finish`) nobody can read them back."""
+    for each in pictures:
+        blobs.put(each.data)
+    return tuple(each.file for each in pictures)
 
 
 def lost(job: Job, parts: Parts) -> Finish:
@@ -207,4 +237,5 @@ def _finish(trace: Run, outcome: Outcome, now: datetime) -> Finish:
         record=records.new_record(trace, outcome, now),
         images=readable,
         withheld=tuple(each.file_sha256 for each in trace.outputs) if outcome is Outcome.HELD else (),
+        output_facts=records.output_facts(trace),
     )

@@ -22,9 +22,9 @@ def of_request(built: Built) -> list[Subject]:
     return found
 
 
-def of_output(edited: EditedImage) -> list[Subject]:
-    """The whole finished picture."""
-    return of_picture("output", edited.raster)
+def of_output(edited: EditedImage, name: str = "output") -> list[Subject]:
+    """The whole finished picture; `name` tells variants apart."""
+    return of_picture(name, edited.raster)
 
 
 def of_picture(name: str, raster: Raster, file_sha256: str | None = None) -> list[Subject]:

@@ -2,21 +2,29 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from editing import (
+    BlendFacts,
     EditCancelled,
     EditedImage,
     EditFacts,
     Erase,
     Generate,
+    Img2Img,
     Inpaint,
     Operation,
     Outpaint,
+    PaintPass,
     Progress,
     Raster,
+    Route,
+    Sampling,
+    Seam,
+    SeamTry,
+    derived_seed,
 )
 
 
@@ -27,6 +35,8 @@ class PaintEngine:
     pause: float = 0.0
     runs: int = 0
     then: Callable[[Raster], Raster] = lambda raster: raster
+    score: Callable[[int], float] = lambda seed: 1.25
+    """The seam score of an edit on this seed."""
     seen: list[Operation] = field(default_factory=list)
 
     def run(
@@ -42,14 +52,33 @@ class PaintEngine:
             on_step(Progress(step=step, steps=steps))
         if cancelled():
             raise EditCancelled
-        return EditedImage(raster=self.then(paint(operation)), facts=facts_of(operation))
+        tries = self._tries(operation)
+        kept = min(tries, key=lambda each: each.score).seed if tries else operation.sampling.seed
+        sampling = replace(operation.sampling, seed=kept)
+        seam = None if isinstance(operation, Generate | Img2Img) else seam_of(self.score(kept))
+        return EditedImage(
+            raster=self.then(paint(operation, kept)), facts=facts_of(operation, sampling, seam=seam, tries=tries)
+        )
+
+    def _tries(self, operation: Operation) -> tuple[SeamTry, ...]:
+        tries: list[SeamTry] = []
+        if not isinstance(operation, Generate | Img2Img) and operation.retry is not None:
+            for number in range(operation.retry.attempts + 1):
+                seed = derived_seed(operation.sampling.seed, "retry", number)
+                tries.append(SeamTry(seed=seed, score=self.score(seed)))
+                if tries[-1].score <= operation.retry.limit:
+                    break
+        return tuple(tries)
 
 
-def paint(operation: Operation) -> Raster:
-    colour = np.random.default_rng(operation.sampling.seed).integers(0, 256, 3, dtype=np.uint8)
+def paint(operation: Operation, seed: int) -> Raster:
+    colour = np.random.default_rng(seed).integers(0, 256, 3, dtype=np.uint8)
     match operation:
         case Generate():
             return Raster(pixels=np.broadcast_to(colour, (operation.height, operation.width, 3)).copy())
+        case Img2Img():
+            width, height = operation.target
+            return Raster(pixels=np.broadcast_to(colour, (height, width, 3)).copy())
         case Inpaint() | Erase():
             pixels = operation.picture.pixels.copy()
             pixels[operation.mask > 0] = colour
@@ -62,19 +91,46 @@ def paint(operation: Operation) -> Raster:
             return Raster(pixels=pixels, icc_profile=picture.icc_profile)
 
 
-def facts_of(operation: Operation) -> EditFacts:
+def seam_of(score: float) -> Seam:
+    return Seam(border_de=score * 2, own_de=2.0, score=score, length=64)
+
+
+def facts_of(operation: Operation, sampling: Sampling, *, seam: Seam | None, tries: tuple[SeamTry, ...]) -> EditFacts:
+    edited = None if isinstance(operation, Generate | Img2Img) else operation
+    box = (0, 0, 16, 16)
     return EditFacts(
         checkpoint=operation.checkpoint,
-        route="paint",
+        route=operation.name.value if edited is None else _route(edited).value,
         weights={},
         checkpoints={operation.checkpoint: "none"},
-        sampling=operation.sampling,
+        sampling=sampling,
         device="cpu",
         dtype="uint8",
         threads=1,
         versions={},
-        box=None,
+        box=None if edited is None else box,
         model_size=(16, 16),
         exact_outside_mask=True,
         seconds={"run": 0.0},
+        passes=() if edited is None else (PaintPass(box=box, size=(16, 16), seed=sampling.seed),),
+        blend=None if edited is None else blend_of(edited),
+        seam=seam,
+        tries=tries,
     )
+
+
+def blend_of(operation: Inpaint | Outpaint | Erase) -> BlendFacts:
+    blend = operation.blend
+    return BlendFacts(
+        intent=blend.intended(operation.intents),
+        grow=blend.grow or 0,
+        soften=blend.soften or 0,
+        feather=blend.feather or 0,
+        prefill=blend.prefill,
+        join=blend.join,
+        match_colour=blend.match_colour,
+    )
+
+
+def _route(operation: Inpaint | Outpaint | Erase) -> Route:
+    return Route.FILL if isinstance(operation, Erase) else operation.route or Route.FILL

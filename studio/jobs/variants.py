@@ -1,0 +1,67 @@
+"""Variants: one request, n pictures, each on a seed of its own. Pure.
+
+Variants stand or fall together: they share one request, one verdict and one record, and none is published before the
+last one has passed its screening. Somebody who draws eight times to get one picture past the policy gets none.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from editing import Operation, Progress, derived_seed
+from editing.errors import within
+
+VARIANTS: Final = (1, 8)
+"""How many pictures one request may ask for."""
+
+
+def check_count(count: int) -> int:
+    """Check how many variants are asked for.
+
+    Returns:
+        The same number.
+
+    Raises:
+        OperationError: `variants_out_of_range`.
+    """
+    within("variants_out_of_range", "n", count, VARIANTS)
+    return count
+
+
+def variant(operation: Operation, number: int) -> Operation:
+    """One variant of an operation.
+
+    Args:
+        operation: What was asked for, with the request's seed.
+        number: Which variant; number 0 is the operation itself.
+
+    Returns:
+        The same operation on the variant's own seed.
+    """
+    if number == 0:
+        return operation
+    seed = derived_seed(operation.sampling.seed, "variant", number)
+    return replace(operation, sampling=replace(operation.sampling, seed=seed))
+
+
+def over_all(on_step: Callable[[Progress], None], number: int, count: int) -> Callable[[Progress], None]:
+    """Count the steps of one variant as part of all of them.
+
+    Args:
+        on_step: Told step k * steps + i of n * steps.
+        number: Which variant, k.
+        count: How many there are, n.
+
+    Returns:
+        What the engine tells each step of this variant.
+    """
+
+    def tell(progress: Progress) -> None:
+        on_step(Progress(step=number * progress.steps + progress.step, steps=count * progress.steps))
+
+    return tell
+
+
+def output_name(number: int, count: int) -> str:
+    """What findings and reasons call one finished picture: `output`, or `output[k]` where there are several."""
+    return "output" if count == 1 else f"output[{number}]"
