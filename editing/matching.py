@@ -17,9 +17,13 @@ LARGEST_SHIFT = 40.0
 """Levels (of 255) by which a colour is corrected at most: beyond that it is content, not a shift."""
 WORKING_SIDE = 256
 """The shift is smooth: it is measured on a picture of this longer side."""
-WIDE, NARROW = 6.0, 1.5
+WIDE, NARROW = 32.0, 1.5
 """Radii in pixels of the working picture: what is off the wide average is content, the narrow one is the error."""
+ROUNDS = 3
+"""How often the wide average is taken again without what was far off it."""
 _LEAST_SPREAD = 6.0
+# The wide average is taken on a picture this many times smaller still.
+_COARSER = 4
 # A narrow average that rests on less than this share of its window leans on the wide one.
 _LEAST_TRUST = np.float32(0.03)
 # Of the radius squared, added to the spread of positions: a slope needs some width to be seen.
@@ -90,13 +94,24 @@ def _smoothed(error: Field, share: Field) -> Field:
     Returns:
         float32 (h, w, c), meant where `share` is above 0.
     """
-    wide, _ = _local_plane(error, share, WIDE)
-    distance = np.abs(error - wide).max(axis=2)
-    spread = max(_LEAST_SPREAD, 2.0 * float(np.median(distance[share > 0.0])))
-    trusted = (share / (1.0 + (distance / np.float32(spread)) ** 2)).astype(np.float32)
-    narrow, support = _local_plane(error, trusted, NARROW)
+    height, width = share.shape
+    size = (-(-width // _COARSER), -(-height // _COARSER))
+    coarse_share = _shrunk(share, size)
+    coarse = _shrunk(error * share[:, :, None], size) / np.maximum(coarse_share, np.float32(1e-6))[:, :, None]
+    trusted = coarse_share
+    for _ in range(ROUNDS):
+        coarse_wide, _ = _local_plane(coarse, trusted, WIDE / _COARSER)
+        trusted = _trusted(coarse, coarse_wide, coarse_share)
+    wide = np.asarray(cv2.resize(coarse_wide, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    narrow, support = _local_plane(error, _trusted(error, wide, share), NARROW)
     lean = (_LEAST_TRUST / (_LEAST_TRUST + support))[:, :, None]
     return np.asarray(narrow + lean * (wide - narrow), dtype=np.float32)
+
+
+def _trusted(error: Field, average: Field, share: Field) -> Field:
+    distance = np.abs(error - average).max(axis=2)
+    spread = max(_LEAST_SPREAD, 3.0 * float(np.median(distance[share > 0.0])))
+    return np.asarray(share / (1.0 + (distance / np.float32(spread)) ** 2), dtype=np.float32)
 
 
 def _local_plane(values: Field, weight: Field, radius: float) -> tuple[Field, Field]:
