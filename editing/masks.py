@@ -5,15 +5,21 @@ it may reach outside. The composite mask (feathered inwards) decides which pixel
 never does.
 """
 
+import math
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from editing.errors import MaskError
 from editing.rasters import Mask
 
 LATENT_CELL = 8
 """Side of a latent, in pixels: FLUX's VAE scales by 8."""
+LARGE = 8_000_000
+"""Pixels of a mask up to which distances are measured pixel for pixel."""
 _CORE = np.float32(0.5)
+_FAINTEST = np.float32(1 / 64)
 _LEVELS = 8
 """Levels that a soft mask keeps in the denoise mask: a schedule has few steps to switch on at."""
 
@@ -140,12 +146,13 @@ def depth(mask: Mask) -> float:
         mask: float32 (h, w), 1 repaint .. 0 keep.
 
     Returns:
-        Distance in pixels; 0 if nothing is repainted, or nothing is kept.
+        Distance in pixels (of a very large mask, to the coarseness at which it is measured); 0 if nothing is
+        repainted, or nothing is kept.
     """
-    inside = (mask > 0.0).astype(np.uint8)
+    inside, factor = _inside(mask)
     if bool(inside.all()) or not bool(inside.any()):
         return 0.0
-    return float(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max())
+    return factor * float(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max())
 
 
 def inward_feather(mask: Mask, pixels: int) -> Mask:
@@ -161,7 +168,7 @@ def inward_feather(mask: Mask, pixels: int) -> Mask:
     Returns:
         float32 (h, w), nowhere above `mask`: exactly 0 where `mask` is 0, and above 0 wherever `mask` is.
     """
-    inside = (mask > 0.0).astype(np.uint8)
+    inside, factor = _inside(mask)
     if pixels <= 0 or bool(inside.all()) or not bool(inside.any()):
         return mask.copy()
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -170,9 +177,27 @@ def inward_feather(mask: Mask, pixels: int) -> Mask:
     deepest = np.zeros(islands, dtype=np.float32)
     np.maximum.at(deepest, labels.ravel(), distance.ravel())
     # Distances are 1 on the rim: a ramp of n pixels reaches full strength at n + 1. Half of a thin island is core.
-    reach = np.clip(deepest * _CORE, 1.0, np.float32(pixels + 1))
-    ramp = np.clip(distance / reach[labels], 0.0, 1.0).astype(np.float32)
-    return np.asarray(np.minimum(mask, _smooth(ramp)), dtype=np.float32)
+    reach = np.clip(deepest * _CORE, 1.0, np.float32(pixels / factor + 1))
+    ramp = _smooth(np.clip(distance / reach[labels], 0.0, 1.0).astype(np.float32))
+    if factor > 1:
+        ramp = np.asarray(cv2.resize(ramp, mask.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+        np.maximum(ramp, _FAINTEST, out=ramp)
+    return np.minimum(mask, ramp, out=ramp)
+
+
+def _inside(mask: Mask) -> tuple[npt.NDArray[np.uint8], int]:
+    """Say where a mask repaints; a very large one at a coarser scale, for distances cost many bytes a pixel.
+
+    Returns:
+        uint8, 1 where any of the mask falls, and how many pixels one of its places stands for on each side.
+    """
+    inside = (mask > 0.0).view(np.uint8)
+    factor = math.ceil(math.sqrt(mask.size / LARGE))
+    if factor <= 1:
+        return inside, 1
+    spread = cv2.dilate(inside, np.ones((factor + 1, factor + 1), np.uint8))
+    size = math.ceil(mask.shape[1] / factor), math.ceil(mask.shape[0] / factor)
+    return np.asarray(cv2.resize(spread, size, interpolation=cv2.INTER_NEAREST_EXACT), dtype=np.uint8), factor
 
 
 def _smooth(ramp: Mask) -> Mask:

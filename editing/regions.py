@@ -30,6 +30,8 @@ from editing.resampling import resize_pixels, resize_soft_mask
 
 LARGEST_FEATHER = 32
 """Widest soft edge chosen by itself, in pixels."""
+FINER = 2
+"""The model's mask is made at up to this many times the model's size."""
 BAND = 512
 """Rows composited at a time: the arithmetic needs many times the memory of the pixels."""
 
@@ -224,9 +226,14 @@ def paint_box(
 
 
 def _scene(part: Pixels, icc_profile: bytes | None, part_mask: Mask, plan: RegionPlan, number: int) -> Scene:
+    # What is made many times smaller is made smaller first: distances and profiles then cost the model's size.
+    scale = max(1.0, plan.box.width / plan.size[0] / FINER, plan.box.height / plan.size[1] / FINER)
+    if scale > 1.0:
+        part_mask = resize_soft_mask(part_mask, (FINER * plan.size[0], FINER * plan.size[1]))
+    denoise = masks.denoise_mask(part_mask, math.ceil(plan.grow / scale), math.ceil(plan.soften / scale))
     return Scene(
-        pixels=resize_pixels(to_srgb(part, icc_profile), plan.size),
-        mask=resize_soft_mask(masks.denoise_mask(part_mask, plan.grow, plan.soften), plan.size),
+        pixels=to_srgb(resize_pixels(part, plan.size), icc_profile),
+        mask=resize_soft_mask(denoise, plan.size),
         box=plan.box,
         number=number,
     )
