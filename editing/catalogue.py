@@ -1,14 +1,25 @@
-"""The catalogue: every checkpoint by name, with its licence, its limits and its defaults, as data.
+"""The catalogue: which checkpoint can do what, and by which route; its entries are data, in `editing.entries`."""
 
-Defaults are always ours and explicit, never a pipeline's own: diffusers' differ between pipelines of one checkpoint.
-"""
+import math
+from collections.abc import Collection, Sequence
 
-from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
-
+from editing.blending import Prefill, Route
 from editing.checkpoints import Checkpoint, ControlDefaults, Family, SamplingDefaults, unsuitable
+from editing.entries import CATALOGUE
 from editing.errors import OperationError
-from editing.operations import Control, ControlKind, Generate, Inpaint, Operation, OperationName
+from editing.operations import (
+    SIDE,
+    Control,
+    ControlKind,
+    Erase,
+    Generate,
+    Img2Img,
+    Inpaint,
+    Operation,
+    OperationName,
+    Outpaint,
+    Sampling,
+)
 
 __all__ = [
     "CATALOGUE",
@@ -21,160 +32,10 @@ __all__ = [
     "find",
     "pick",
     "pick_control",
+    "resolve_route",
+    "routes_of",
+    "starts_from_picture",
 ]
-
-_DEV_LICENCE = "FLUX.1 [dev] Non-Commercial License"
-_DEV_REASON = (
-    "The licence allows non-commercial use only and asks you to filter prompts and outputs for unlawful content."
-)
-_DEV_LICENCE_URL = "https://huggingface.co/black-forest-labs/FLUX.1-dev/blob/main/LICENSE.md"
-_APACHE_URL = "https://www.apache.org/licenses/LICENSE-2.0"
-
-
-_GENERATE, _INPAINT, _OUTPAINT, _ERASE = (
-    OperationName.GENERATE,
-    OperationName.INPAINT,
-    OperationName.OUTPAINT,
-    OperationName.ERASE,
-)
-
-
-def _fill(steps: int) -> Mapping[OperationName, SamplingDefaults]:
-    filling = SamplingDefaults(steps=steps, guidance=30.0)
-    return {_INPAINT: filling, _OUTPAINT: filling, _ERASE: filling}
-
-
-CATALOGUE: Mapping[str, Checkpoint] = MappingProxyType(
-    {
-        checkpoint.name: checkpoint
-        for checkpoint in (
-            Checkpoint(
-                name="flux-mini",
-                family=Family.BASE,
-                packaged="flux-mini",
-                licence="Apache-2.0",
-                licence_url=_APACHE_URL,
-                native_pixels=128 * 128,
-                smallest_pixels=128 * 128,
-                bucket=16,
-                max_pixels=256 * 256,
-                max_sequence_length=16,
-                defaults={
-                    _GENERATE: SamplingDefaults(steps=24, guidance=3.5),
-                    _INPAINT: SamplingDefaults(steps=24, guidance=3.5, strength=1.0),
-                    _OUTPAINT: SamplingDefaults(steps=24, guidance=3.5, strength=0.95),
-                },
-            ),
-            Checkpoint(
-                name="flux-mini-fill",
-                family=Family.FILL,
-                packaged="flux-mini-fill",
-                licence="Apache-2.0",
-                licence_url=_APACHE_URL,
-                native_pixels=128 * 128,
-                smallest_pixels=128 * 128,
-                bucket=16,
-                max_pixels=256 * 256,
-                max_sequence_length=16,
-                defaults=_fill(24),
-            ),
-            Checkpoint(
-                name="flux-mini-canny",
-                family=Family.CONTROLNET,
-                packaged="flux-mini-canny",
-                licence="Apache-2.0",
-                licence_url=_APACHE_URL,
-                native_pixels=128 * 128,
-                smallest_pixels=128 * 128,
-                bucket=16,
-                max_pixels=256 * 256,
-                max_sequence_length=16,
-                controls={ControlKind.CANNY: ControlDefaults(scale=1.0)},
-                works_with=frozenset({"flux-mini"}),
-            ),
-            Checkpoint(
-                name="FLUX.1-dev",
-                family=Family.BASE,
-                hub_id="black-forest-labs/FLUX.1-dev",
-                revision="3de623fc3c33e44ffbe2bad470d0f45bccf2eb21",
-                licence=_DEV_LICENCE,
-                licence_url=_DEV_LICENCE_URL,
-                acceptance_reason=_DEV_REASON,
-                native_pixels=1024 * 1024,
-                smallest_pixels=512 * 512,
-                max_pixels=2048 * 1024,
-                max_sequence_length=512,
-                defaults={
-                    _GENERATE: SamplingDefaults(steps=28, guidance=3.5),
-                    _INPAINT: SamplingDefaults(steps=28, guidance=3.5, strength=0.9),
-                    _OUTPAINT: SamplingDefaults(steps=28, guidance=3.5, strength=0.95),
-                },
-            ),
-            Checkpoint(
-                name="FLUX.1-schnell",
-                family=Family.BASE,
-                hub_id="black-forest-labs/FLUX.1-schnell",
-                revision="741f7c3ce8b383c54771c7003378a50191e9efe9",
-                licence="Apache-2.0",
-                licence_url=_APACHE_URL,
-                native_pixels=1024 * 1024,
-                smallest_pixels=512 * 512,
-                max_pixels=2048 * 1024,
-                max_sequence_length=256,
-                defaults={
-                    _GENERATE: SamplingDefaults(steps=4, guidance=0.0),
-                    _INPAINT: SamplingDefaults(steps=4, guidance=0.0, strength=1.0),
-                    _OUTPAINT: SamplingDefaults(steps=4, guidance=0.0, strength=1.0),
-                },
-            ),
-            Checkpoint(
-                name="FLUX.1-Fill-dev",
-                family=Family.FILL,
-                hub_id="black-forest-labs/FLUX.1-Fill-dev",
-                revision="358293da0354175698b67ec8299acf928313a78a",
-                licence=_DEV_LICENCE,
-                licence_url=_DEV_LICENCE_URL,
-                acceptance_reason=_DEV_REASON,
-                native_pixels=1024 * 1024,
-                smallest_pixels=512 * 512,
-                max_pixels=2048 * 1024,
-                max_sequence_length=512,
-                defaults=_fill(30),
-            ),
-            Checkpoint(
-                name="FLUX.1-dev-ControlNet-Union-Pro-2.0",
-                family=Family.CONTROLNET,
-                hub_id="Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro-2.0",
-                licence=_DEV_LICENCE,
-                licence_url=_DEV_LICENCE_URL,
-                acceptance_reason=_DEV_REASON,
-                native_pixels=1024 * 1024,
-                smallest_pixels=512 * 512,
-                max_pixels=2048 * 1024,
-                max_sequence_length=512,
-                controls={ControlKind.CANNY: ControlDefaults(scale=0.7, end=0.8)},
-                works_with=frozenset({"FLUX.1-dev"}),
-            ),
-            Checkpoint(
-                name="FLUX.1-dev-Controlnet-Inpainting-Beta",
-                family=Family.CONTROLNET,
-                hub_id="alimama-creative/FLUX.1-dev-Controlnet-Inpainting-Beta",
-                revision="411df2896273ed2e4c28b55248b78c5725f7aab4",
-                licence=_DEV_LICENCE,
-                licence_url=_DEV_LICENCE_URL,
-                acceptance_reason=_DEV_REASON,
-                native_pixels=1024 * 1024,
-                smallest_pixels=512 * 512,
-                max_pixels=2048 * 1024,
-                max_sequence_length=512,
-                # Its makers say 0.9 to 0.95, ending at 0.35 to 1. Half is enough here, and what Krita AI does: kept
-                # latents are put back after every step anyway, so it need only settle the layout. It costs half, too.
-                inpainting=ControlDefaults(scale=0.9, end=0.5),
-                works_with=frozenset({"FLUX.1-dev"}),
-            ),
-        )
-    }
-)
 
 
 def find(name: str, *, field: str = "checkpoint") -> Checkpoint:
@@ -202,27 +63,47 @@ def find(name: str, *, field: str = "checkpoint") -> Checkpoint:
     return checkpoint
 
 
-def pick(operation: str, controls: Collection[ControlKind] = (), *, prefer: Sequence[str] = ()) -> str:
+def pick(
+    operation: str,
+    controls: Collection[ControlKind] = (),
+    *,
+    prefer: Sequence[str] = (),
+    route: Route | None = None,
+) -> str:
     """Choose the checkpoint for a request that names none.
 
     Args:
         operation: Name of the operation.
         controls: Kinds of control the request asks for.
         prefer: Names in the operator's order; the packaged checkpoints follow.
+        route: Route the request asks for, or None.
 
     Returns:
-        Name of the first that can run the operation with such controls; Fill before base where both can.
+        Name of the first that can run the operation with such controls by such a route; Fill before base where both
+        can.
 
     Raises:
-        OperationError: `checkpoint_unsuitable`, if none can.
+        OperationError: `checkpoint_unsuitable`, if none can; `route_unsupported`, if one could by another route.
     """
     packaged = [name for name, checkpoint in CATALOGUE.items() if checkpoint.packaged is not None]
     chosen = [find(name, field="prefer") for name in prefer]
+    otherwise = False
     for candidates in (chosen, [CATALOGUE[name] for name in packaged]):
         suitable = [c for c in candidates if operation in c.operations and _takes_controls(c, controls)]
-        suitable.sort(key=lambda c: c.family is not Family.FILL)
-        if suitable:
-            return suitable[0].name
+        otherwise = otherwise or bool(suitable)
+        routed = [c for c in suitable if route is None or route in routes_of(c)]
+        routed.sort(key=lambda c: c.family is not Family.FILL)
+        if routed:
+            return routed[0].name
+    if route is not None and otherwise:
+        able = [c.name for c in CATALOGUE.values() if operation in c.operations and route in routes_of(c)]
+        raise OperationError(
+            f"no checkpoint at hand runs {operation} by {route.value}; name one that does: {', '.join(able)}",
+            code="route_unsupported",
+            field="route",
+            value=route.value,
+            limit=able,
+        )
     raise OperationError(
         f"no checkpoint can run {operation} with controls {sorted(controls)}",
         code="checkpoint_unsuitable",
@@ -249,6 +130,111 @@ def pick_control(kind: ControlKind, base: str) -> Checkpoint:
         if kind in checkpoint.controls and base in checkpoint.works_with:
             return checkpoint
     raise _control_unsupported(base, f"no ControlNet for {kind.value} works with it", "controls")
+
+
+def routes_of(checkpoint: Checkpoint) -> tuple[Route, ...]:
+    """List the routes by which a checkpoint can paint a part of a picture.
+
+    Args:
+        checkpoint: The catalogue's entry.
+
+    Returns:
+        Its routes, the one it takes by itself first; none for a ControlNet, which paints nothing alone.
+    """
+    if checkpoint.family is Family.FILL:
+        return (Route.FILL,)
+    if checkpoint.family is Family.BASE:
+        steered = (Route.INPAINTING_CONTROLNET,) if _inpainting_nets(checkpoint) else ()
+        return (Route.LATENT_MERGE, *steered)
+    return ()
+
+
+def resolve_route(
+    checkpoint_name: str, route: Route | None = None, inpainting_controlnet: str | None = None
+) -> tuple[Route, str | None]:
+    """Settle how a checkpoint is made to paint only a part.
+
+    A Fill checkpoint fills. A base merges latents, unless the request names an inpainting ControlNet or asks for that
+    route; then the first one trained for the base is taken where none is named.
+
+    Args:
+        checkpoint_name: Name of the checkpoint.
+        route: What the request asks for, or None.
+        inpainting_controlnet: The ControlNet that the request names, or None.
+
+    Returns:
+        The route, and the name of its ControlNet (None on all other routes).
+
+    Raises:
+        OperationError: `checkpoint_unknown`; `checkpoint_unsuitable` for a ControlNet alone; `route_unsupported` for
+            what contradicts itself or cannot be had, with what would work.
+    """
+    checkpoint = find(checkpoint_name)
+    able = routes_of(checkpoint)
+    if not able:
+        raise unsuitable(checkpoint, OperationName.INPAINT)
+    if inpainting_controlnet is not None:
+        _check_net(checkpoint, route, inpainting_controlnet)
+        return Route.INPAINTING_CONTROLNET, inpainting_controlnet
+    route = route or able[0]
+    if route not in able:
+        raise _route_unsupported(checkpoint, _REASONS[route], "route", route.value)
+    return route, _inpainting_nets(checkpoint)[0] if route is Route.INPAINTING_CONTROLNET else None
+
+
+_REASONS = {
+    Route.FILL: "it was not trained to fill; a Fill checkpoint was",
+    Route.LATENT_MERGE: "it reads the mask itself; a base checkpoint merges latents",
+    Route.INPAINTING_CONTROLNET: "no inpainting ControlNet was trained for it",
+}
+
+
+def _inpainting_nets(base: Checkpoint) -> list[str]:
+    return [c.name for c in CATALOGUE.values() if c.inpainting is not None and base.name in c.works_with]
+
+
+def _check_net(checkpoint: Checkpoint, route: Route | None, name: str) -> None:
+    """Refuse an inpainting ControlNet that this request would not use."""
+    net = find(name, field="inpainting_controlnet")
+    if net.inpainting is None:
+        reason = f"{name} is no inpainting ControlNet"
+    elif checkpoint.family is Family.FILL:
+        reason = "a Fill checkpoint reads the mask itself and takes no ControlNet"
+    elif checkpoint.name not in net.works_with:
+        reason = f"{name} was not trained for it"
+    elif route not in (None, Route.INPAINTING_CONTROLNET):
+        reason = f"{route} does not use the ControlNet that is named, {name}"
+    else:
+        return
+    raise _route_unsupported(checkpoint, reason, "inpainting_controlnet", name)
+
+
+def _route_unsupported(checkpoint: Checkpoint, reason: str, place: str, value: str) -> OperationError:
+    able = [route.value for route in routes_of(checkpoint)]
+    nets = _inpainting_nets(checkpoint)
+    with_nets = f", with {' or '.join(nets)}" if nets else ""
+    return OperationError(
+        f"{checkpoint.name} cannot paint so: {reason}; it paints by {' or '.join(able)}{with_nets}",
+        code="route_unsupported",
+        field=place,
+        value=value,
+        limit=able,
+    )
+
+
+def starts_from_picture(sampling: Sampling) -> bool:
+    """Say whether a run starts from what is there, and not from noise alone.
+
+    Strength skips whole steps, as diffusers counts them: below 1 but within one step of it, none is skipped, and the
+    first step starts at full noise.
+
+    Args:
+        sampling: How it samples.
+
+    Returns:
+        Whether at least one step is skipped.
+    """
+    return int(sampling.steps - min(sampling.steps * sampling.strength, sampling.steps)) >= 1
 
 
 def check(name: str, operation: str, controls: Sequence[Control] = ()) -> Checkpoint:
@@ -287,6 +273,11 @@ def check(name: str, operation: str, controls: Sequence[Control] = ()) -> Checkp
 def check_operation(operation: Operation) -> Checkpoint:
     """Check everything about an operation that depends on its checkpoint, without loading it.
 
+    A prefill is refused where it has no effect: where the run starts from noise alone, that is, on every route at
+    strength 1 (`starts_from_picture`). Fill zeroes what its mask covers before it reads the picture, an inpainting
+    ControlNet is shown black there, and latents that are merged back are kept ones. Below that strength each route
+    starts from the noised latents of the picture, and the prefill is what lies under the mask there.
+
     Args:
         operation: The operation to judge.
 
@@ -294,20 +285,55 @@ def check_operation(operation: Operation) -> Checkpoint:
         The checkpoint that will run it.
 
     Raises:
-        OperationError: As `check` raises, or `size_unsupported`.
+        OperationError: As `check` and `resolve_route` raise, `size_unsupported` or `prefill_without_effect`.
     """
     controls = operation.controls if isinstance(operation, Generate | Inpaint) else ()
     checkpoint = check(operation.checkpoint, operation.name, controls)
-    if isinstance(operation, Generate) and operation.width * operation.height > checkpoint.max_pixels:
-        raise OperationError(
-            f"{checkpoint.name} generates up to {checkpoint.max_pixels} pixels, "
-            f"got {operation.width}x{operation.height} = {operation.width * operation.height}",
-            code="size_unsupported",
-            field="width",
-            value=operation.width * operation.height,
-            limit=checkpoint.max_pixels,
-        )
+    match operation:
+        case Generate():
+            _check_area(checkpoint, (operation.width, operation.height))
+        case Img2Img():
+            _check_area(checkpoint, operation.target)
+        case Inpaint() | Outpaint():
+            route, _ = resolve_route(checkpoint.name, operation.route, operation.inpainting_controlnet)
+            if controls and route is Route.INPAINTING_CONTROLNET:
+                reason = "controls and an inpainting ControlNet cannot act in one run yet"
+                raise _control_unsupported(checkpoint.name, reason, "controls")
+            _check_prefill(operation.blend.prefill, operation.sampling)
+        case Erase():
+            _check_prefill(operation.blend.prefill, operation.sampling)
     return checkpoint
+
+
+def _check_area(checkpoint: Checkpoint, size: tuple[int, int]) -> None:
+    width, height = size
+    area, most = width * height, checkpoint.max_pixels
+    if area <= most:
+        return
+    scale = math.sqrt(most / area)
+    wide, high = (min(max(int(side * scale), SIDE[0]), SIDE[1]) for side in size)
+    raise OperationError(
+        f"{checkpoint.name} makes pictures of up to {most} pixels, got {width}x{height} = {area}; "
+        f"the largest of that shape is {wide}x{high}",
+        code="size_unsupported",
+        field="width",
+        value=area,
+        limit=most,
+    )
+
+
+def _check_prefill(prefill: Prefill | None, sampling: Sampling) -> None:
+    if prefill is None or starts_from_picture(sampling):
+        return
+    highest = math.floor(100 * (sampling.steps - 1) / sampling.steps) / 100
+    raise OperationError(
+        f"at strength {sampling.strength} over {sampling.steps} steps the model starts from noise alone: a prefill has "
+        f"no effect; leave it out, or give a strength of at most {highest} where the operation takes one",
+        code="prefill_without_effect",
+        field="prefill",
+        value=prefill.value,
+        limit=highest,
+    )
 
 
 def _takes_controls(checkpoint: Checkpoint, controls: Collection[ControlKind]) -> bool:
