@@ -118,7 +118,6 @@ class PipelineRunner:
         """
         if cancelled():
             raise EditCancelled
-        route = _OLD_WORDS.get(route, route)
         watcher = _Watcher(on_step, cancelled, _merged(route, run))
         try:
             result = self._call(_build(route, loaded, run), _inputs(route, loaded, run), watcher)
@@ -179,7 +178,6 @@ class _ActingControls(FluxMultiControlNetModel):  # type: ignore[misc]
         )
 
 
-_OLD_WORDS = {"controlnet": GENERATE, "inpaint": Route.LATENT_MERGE, "controlnet_inpaint": Route.LATENT_MERGE}
 _PLAIN = {
     GENERATE: FluxPipeline,
     IMG2IMG: FluxImg2ImgPipeline,
@@ -197,6 +195,8 @@ def _build(route: str, loaded: LoadedCheckpoint, run: Run) -> Any:
     parts = dict(loaded.parts)
     parts["scheduler"] = RecallingScheduler.from_config(parts["scheduler"].config)
     net = None
+    if run.inpainting is not None and run.steering is not None:
+        raise ValueError("an inpainting ControlNet runs without other controls")  # they would go unread
     if run.inpainting is not None and run.mask is not None:
         net = conditioned(run.inpainting.parts["controlnet"], keep_mask(run.mask))
     elif run.steering is not None:
