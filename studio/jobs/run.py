@@ -32,7 +32,7 @@ from storage import BlobStore, Finish, Job, JobState, NewImage, Origin, Outcome,
 from studio.jobs import records, subjects
 from studio.jobs.operations import Built, build
 from studio.jobs.records import PictureFile, Run
-from studio.jobs.variants import output_name, over_all, variant
+from studio.jobs.variants import Steps, output_name, variant
 
 Enter = Callable[[JobState], None]
 """Called when the job enters a state; raises if the job is no longer ours."""
@@ -101,12 +101,12 @@ def run(
             return _end(trace, _outcome_of(verdict), parts)
         allowed = clear(built.operation, verdict)
 
+        steps = Steps(on_step, built.variants)
         approved: list[Cleared[Encoded]] = []
         for number in range(built.variants):
             # 3 edit
             enter(JobState.EDITING)
-            tell = over_all(on_step, number, built.variants)
-            edited = edit(allowed, number, parts.engine, on_step=tell, cancelled=cancelled)
+            edited = edit(allowed, number, parts.engine, on_step=steps.of(number), cancelled=cancelled)
             trace = trace.painted(edited.facts)
 
             # 4 screen what came out

@@ -44,22 +44,27 @@ def variant(operation: Operation, number: int) -> Operation:
     return replace(operation, sampling=replace(operation.sampling, seed=seed))
 
 
-def over_all(on_step: Callable[[Progress], None], number: int, count: int) -> Callable[[Progress], None]:
-    """Count the steps of one variant as part of all of them.
+class Steps:
+    """Counts the steps of all variants as those of one run: step k * steps + i of n * steps.
 
-    Args:
-        on_step: Told step k * steps + i of n * steps.
-        number: Which variant, k.
-        count: How many there are, n.
-
-    Returns:
-        What the engine tells each step of this variant.
+    An edit that is painted again on the way (see `SeamRetry`) takes more steps than its variants to come are known to
+    take, so the total is an estimate until the last variant; the steps done never go back.
     """
 
-    def tell(progress: Progress) -> None:
-        on_step(Progress(step=number * progress.steps + progress.step, steps=count * progress.steps))
+    def __init__(self, on_step: Callable[[Progress], None], count: int) -> None:
+        self._on_step = on_step
+        self._count = count
+        self._done = 0
 
-    return tell
+    def of(self, number: int) -> Callable[[Progress], None]:
+        """What the engine tells each step of variant `number`; asked for once, when it begins."""
+        before = self._done
+
+        def tell(progress: Progress) -> None:
+            self._done = before + progress.step
+            self._on_step(Progress(step=self._done, steps=before + (self._count - number) * progress.steps))
+
+        return tell
 
 
 def output_name(number: int, count: int) -> str:

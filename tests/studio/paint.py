@@ -37,6 +37,8 @@ class PaintEngine:
     then: Callable[[Raster], Raster] = lambda raster: raster
     score: Callable[[int], float] = lambda seed: 1.25
     """The seam score of an edit on this seed."""
+    at_step: Callable[[int, int], None] = lambda run, step: None
+    """Told the number of the run and the step before each step."""
     seen: list[Operation] = field(default_factory=list)
 
     def run(
@@ -48,6 +50,7 @@ class PaintEngine:
         for step in range(1, steps + 1):
             if cancelled():
                 raise EditCancelled
+            self.at_step(self.runs, step)
             time.sleep(self.pause)
             on_step(Progress(step=step, steps=steps))
         if cancelled():
