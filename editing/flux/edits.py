@@ -18,11 +18,13 @@ from editing.prefill import prefilled
 from editing.rasters import Mask, Pixels, Raster
 from editing.regions import RegionPlan, Scene, edit_region, plan_region
 from editing.resampling import resize_pixels
-from editing.seams import SEAM_REACH, Seam, measure_seam, merged
+from editing.seams import SEAM_WIDTH, WIDE, Seam, measure_seam, merged
 from editing.seeds import derived_seed
 
 MaskedEdit: TypeAlias = Inpaint | Outpaint | Erase
 
+_SEAM_REACH = 3 * WIDE * SEAM_WIDTH + 1
+"""Surroundings of a border that its measurement looks at, in pixels."""
 _PREFILLS = {
     Intent.FILL: Prefill.BLUR,
     Intent.ADD: Prefill.KEEP,
@@ -211,10 +213,10 @@ class _Job:
         """Measure the border near which anything was painted; only those parts are converted to sRGB."""
         if self._extension is not None:
             old = self._extension.old
-            strips = extension_strips(old, self._frame, SEAM_REACH)
+            strips = extension_strips(old, self._frame, _SEAM_REACH)
             return merged([_seam_of(raster, strip, outside(strip, (old,))) for strip in strips])
         assert not isinstance(self._operation, Outpaint)  # noqa: S101 - for the type checker
-        near = _widened(self._plans[0].box, SEAM_REACH, raster.size)
+        near = _widened(self._plans[0].box, _SEAM_REACH, raster.size)
         return _seam_of(raster, near, self._operation.mask[near.slices])
 
 

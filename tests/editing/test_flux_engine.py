@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from editing.blending import Blend, Intent, Join, Prefill, Route, SeamRetry
 from editing.engine import EditedImage, EditEngine, Progress
 from editing.errors import EditCancelled, EngineError, OperationError
-from editing.flux.engine import _blend
-from editing.masks import inward_feather
 from editing.operations import (
-    Blend,
     Control,
     ControlKind,
     ControlMode,
     Erase,
     Generate,
+    Img2Img,
     Inpaint,
     Operation,
     Outpaint,
@@ -24,10 +23,11 @@ from editing.operations import (
 )
 from editing.placement import Placement
 from editing.rasters import Raster
-from editing.regions import ERASE_FEATHER
+from editing.seeds import derived_seed
 from tests.editing.pictures import adobe_like_profile, box_mask, noise, raster, sampling
 
 UNION = "FLUX.1-dev-ControlNet-Union-Pro-2.0"
+INPAINTING = "FLUX.1-dev-Controlnet-Inpainting-Beta"
 PICTURE = raster(90, 130, alpha=noise(90, 130, 4)[:, :, 0], icc_profile=adobe_like_profile())
 MASK = box_mask(90, 130, (40, 20, 90, 70))
 MASK[20:30, 40:90] = 0.5
@@ -58,29 +58,53 @@ def erase(**values: object) -> Erase:
     return Erase(**{**defaults, **values})
 
 
+def img2img(checkpoint: str = "flux-mini", **values: object) -> Img2Img:
+    defaults = {"prompt": "sand", "picture": PICTURE, "sampling": sampling(4, strength=0.5)}
+    return Img2Img(**{**defaults, "checkpoint": checkpoint, **values})
+
+
 def run(engine: EditEngine, operation: Operation) -> EditedImage:
     return engine.run(operation, on_step=lambda _progress: None, cancelled=lambda: False)
 
 
 ROUTES: dict[str, tuple[Callable[[], Operation], str]] = {
     "mini generates": (generate, "generate"),
-    "mini generates with edges": (lambda: generate(controls=(control(picture=PICTURE),)), "controlnet"),
+    "mini generates with edges": (lambda: generate(controls=(control(picture=PICTURE),)), "generate"),
+    "mini makes a picture anew": (img2img, "img2img"),
     "mini fills": (inpaint, "fill"),
-    "mini base inpaints": (lambda: inpaint("flux-mini"), "inpaint"),
-    "mini base inpaints at low strength": (lambda: inpaint("flux-mini", sampling=sampling(4, strength=0.3)), "inpaint"),
-    "mini inpaints with edges": (lambda: inpaint("flux-mini", controls=(control(),)), "controlnet_inpaint"),
+    "mini fills where it is told to": (lambda: inpaint(route=Route.FILL), "fill"),
+    "mini adds": (lambda: inpaint(blend=Blend(intent=Intent.ADD)), "fill"),
+    "mini fills and joins gradients": (lambda: inpaint(blend=Blend(join=Join.POISSON)), "fill"),
+    "mini base inpaints": (lambda: inpaint("flux-mini"), "latent_merge"),
+    "mini base inpaints at low strength": (
+        lambda: inpaint("flux-mini", sampling=sampling(4, strength=0.3)),
+        "latent_merge",
+    ),
+    "mini inpaints with edges": (lambda: inpaint("flux-mini", controls=(control(),)), "latent_merge"),
     "mini inpaints with two controls": (
         lambda: inpaint("flux-mini", controls=(control(), control(picture=PICTURE, mode=ControlMode.AS_IS))),
-        "controlnet_inpaint",
+        "latent_merge",
     ),
     "mini fill outpaints": (outpaint, "fill"),
-    "mini base outpaints": (lambda: outpaint("flux-mini"), "inpaint"),
+    "mini base outpaints": (lambda: outpaint("flux-mini"), "latent_merge"),
+    "mini fill outpaints in steps": (
+        lambda: outpaint(placement=Placement.from_margins(PICTURE.size, top=90, right=99, bottom=0, left=0)),
+        "fill",
+    ),
     "mini erases": (erase, "fill"),
     "dev generates": (lambda: generate("FLUX.1-dev"), "generate"),
-    "dev inpaints": (lambda: inpaint("FLUX.1-dev"), "inpaint"),
+    "dev inpaints": (lambda: inpaint("FLUX.1-dev", sampling=sampling(2, strength=0.5)), "latent_merge"),
+    "dev inpaints with its ControlNet": (
+        lambda: inpaint("FLUX.1-dev", route=Route.INPAINTING_CONTROLNET),
+        "inpainting_controlnet",
+    ),
+    "dev outpaints with its ControlNet": (
+        lambda: outpaint("FLUX.1-dev", inpainting_controlnet=INPAINTING),
+        "inpainting_controlnet",
+    ),
     "dev generates with Union-Pro-2.0": (
         lambda: generate("FLUX.1-dev", controls=(control(UNION, picture=PICTURE),)),
-        "controlnet",
+        "generate",
     ),
     "schnell generates": (
         lambda: generate("FLUX.1-schnell", sampling=Sampling(steps=2, guidance=0, seed=1)),
@@ -103,18 +127,28 @@ def test_every_route_keeps_what_lies_outside_the_mask_and_says_what_it_did(engin
     assert all(len(digest) == 64 for digest in facts.weights.values())
     controls = getattr(operation, "controls", ())
     assert len(result.control_images) == len(controls)
-    assert set(facts.checkpoints) == {operation.checkpoint, *(c.checkpoint for c in controls)}
+    nets = {c.checkpoint for c in controls} | ({INPAINTING} if route == "inpainting_controlnet" else set())
+    assert set(facts.checkpoints) == {operation.checkpoint, *nets}
     assert {file.split("/")[0] for file in facts.weights} == set(facts.checkpoints)
-    if not isinstance(operation, Generate):
+    if isinstance(operation, Generate | Img2Img):
+        assert (facts.passes, facts.blend, facts.seam, facts.box) == ((), None, None, None)
+    else:
         assert_outside_is_kept(operation, result.raster)
+        assert facts.seam is not None
+        assert facts.seam.border_de > 0
+        assert facts.passes[0].size == facts.model_size
+        assert facts.passes[0].seed == operation.sampling.seed
+        assert facts.blend is not None
 
 
 def assert_outside_is_kept(operation: Operation, result: Raster) -> None:
     if isinstance(operation, Outpaint):
-        assert result.size == (PICTURE.width + 47, PICTURE.height + 7)
-        old = result.pixels[7:, 16 : 16 + PICTURE.width]
-        assert np.array_equal(old, PICTURE.pixels)
-        assert np.array_equal(result.alpha[7:, 16 : 16 + PICTURE.width], PICTURE.alpha)
+        place = operation.placement
+        assert result.size == (place.width, place.height)
+        rows = slice(place.top, place.top + PICTURE.height)
+        columns = slice(place.left, place.left + PICTURE.width)
+        assert np.array_equal(result.pixels[rows, columns], PICTURE.pixels)
+        assert np.array_equal(result.alpha[rows, columns], PICTURE.alpha)
     else:
         assert result.size == PICTURE.size
         assert np.array_equal(result.pixels[MASK == 0], PICTURE.pixels[MASK == 0])
@@ -240,9 +274,92 @@ def test_the_prompt_and_the_guidance_reach_the_model(engine: EditEngine) -> None
     assert len(digests) == 3
 
 
-def test_erase_is_fill_with_an_empty_prompt_at_full_strength(engine: EditEngine) -> None:
-    wordless = inpaint(prompt="", blend=Blend(feather=ERASE_FEATHER))
-    assert run(engine, erase()).raster.pixel_sha256 == run(engine, wordless).raster.pixel_sha256
+def test_erase_is_fill_with_an_empty_prompt_and_the_blend_of_a_removal(engine: EditEngine) -> None:
+    erased = run(engine, erase())
+    facts = erased.facts.blend
+    wordless = inpaint(prompt="", blend=Blend(grow=facts.grow, soften=facts.soften, feather=facts.feather))
+    assert facts.feather <= 2  # a wide edge would let the rim of what is to go shine through
+    assert erased.raster.pixel_sha256 == run(engine, wordless).raster.pixel_sha256
+
+
+@pytest.mark.parametrize("intent", [Intent.FILL, Intent.ADD, Intent.REPLACE_BACKGROUND])
+def test_an_intent_decides_what_the_request_leaves_open_and_the_facts_say_what(
+    engine: EditEngine, intent: Intent
+) -> None:
+    chosen = run(engine, inpaint(blend=Blend(intent=intent))).facts.blend
+    given = run(engine, inpaint(blend=Blend(intent=intent, grow=3, soften=5, feather=7))).facts.blend
+    assert chosen.intent is given.intent is intent
+    assert (given.grow, given.soften, given.feather) == (3, 5, 7)
+    assert (chosen.grow, chosen.soften, chosen.feather) != (3, 5, 7)
+
+
+def test_a_model_that_starts_from_what_is_there_starts_from_the_prefill_asked_for(engine: EditEngine) -> None:
+    half = sampling(4, strength=0.5)
+    digests = set()
+    for prefill in Prefill:
+        result = run(engine, inpaint("flux-mini", sampling=half, blend=Blend(prefill=prefill)))
+        assert result.facts.blend.prefill is prefill
+        digests.add(result.raster.pixel_sha256)
+    assert len(digests) == len(Prefill)
+    assert run(engine, inpaint()).facts.blend.prefill is None  # Fill at strength 1 starts from noise
+
+
+def test_a_seam_over_the_limit_is_painted_again_on_derived_seeds_and_the_best_is_kept(engine: EditEngine) -> None:
+    seen: list[Progress] = []
+    operation = inpaint(retry=SeamRetry(limit=0.0, attempts=2))
+    result = engine.run(operation, on_step=seen.append, cancelled=lambda: False)
+    tries = result.facts.tries
+    first = operation.sampling.seed
+    assert [each.seed for each in tries] == [derived_seed(first, "retry", number) for number in range(3)]
+    best = min(tries, key=lambda each: each.score)
+    assert result.facts.seam.score == best.score
+    assert result.facts.sampling.seed == best.seed
+    again = run(engine, inpaint(sampling=sampling(seed=best.seed)))
+    assert again.raster.pixel_sha256 == result.raster.pixel_sha256
+    assert [each.step for each in seen] == list(range(1, 1 + 3 * operation.sampling.steps))
+    assert seen[-1].steps == seen[-1].step
+
+
+def test_a_seam_within_the_limit_is_painted_once(engine: EditEngine) -> None:
+    result = run(engine, inpaint(retry=SeamRetry(limit=1000.0, attempts=8)))
+    assert len(result.facts.tries) == 1
+    assert run(engine, inpaint()).facts.tries == ()
+
+
+def test_an_outpaint_in_steps_has_a_seed_and_a_box_for_each_and_counts_them_all(engine: EditEngine) -> None:
+    seen: list[Progress] = []
+    operation = ROUTES["mini fill outpaints in steps"][0]()
+    facts = engine.run(operation, on_step=seen.append, cancelled=lambda: False).facts
+    assert len(facts.passes) > 1
+    assert [each.seed for each in facts.passes] == [
+        derived_seed(operation.sampling.seed, "pass", number) for number in range(len(facts.passes))
+    ]
+    total = len(facts.passes) * operation.sampling.steps
+    assert seen == [Progress(step=step, steps=total) for step in range(1, total + 1)]
+
+
+def test_a_mask_over_everything_has_no_seam_and_is_painted_once(engine: EditEngine) -> None:
+    everything = np.ones((PICTURE.height, PICTURE.width), np.float32)
+    facts = run(engine, inpaint(mask=everything, retry=SeamRetry(limit=0.0, attempts=3))).facts
+    assert facts.seam is None
+    assert facts.tries == ()
+
+
+@pytest.mark.parametrize("size", [None, (64, 48), (33, 70)])
+def test_img2img_keeps_profile_and_size_or_gives_the_size_asked_for(
+    engine: EditEngine, size: tuple[int, int] | None
+) -> None:
+    result = run(engine, img2img(size=size)).raster
+    assert result.size == (size or PICTURE.size)
+    assert result.icc_profile == PICTURE.icc_profile
+    assert (result.alpha is None) == (size is not None)
+
+
+def test_img2img_leaves_a_picture_the_farther_the_greater_the_strength(engine: EditEngine) -> None:
+    results = [run(engine, img2img(sampling=sampling(10, strength=s))).raster.pixels.astype(int) for s in (0.1, 0.9)]
+    first = run(engine, img2img(sampling=sampling(10, strength=0.05))).raster.pixels.astype(int)
+    near, far = (np.abs(each - first).mean() for each in results)
+    assert near < far
 
 
 def test_a_prompt_beyond_the_encoders_reach_runs_in_silence(
@@ -324,14 +441,3 @@ def test_weights_that_give_no_numbers_fail_by_name(tiny_weights: dict[str, Path]
     with pytest.raises(EngineError) as caught:
         run(engine, generate())
     assert caught.value.code == "engine_failed"
-
-
-def test_an_erasure_leaves_no_rim_of_an_object_three_pixels_inside_its_mask() -> None:
-    mask = np.zeros((96, 96), dtype=np.float32)
-    mask[21:75, 21:75] = 1.0
-    picture = Raster(pixels=np.zeros((96, 96, 3), dtype=np.uint8))
-    sampling = Sampling(steps=2, guidance=30.0, seed=1)
-    asked = {"picture": picture, "mask": mask, "sampling": sampling, "checkpoint": "flux-mini-fill"}
-    assert (inward_feather(mask, _blend(Erase(**asked)).feather)[24:72, 24:72] == 1.0).all()
-    assert _blend(Erase(**asked, blend=Blend(feather=20))).feather == 20
-    assert _blend(Inpaint(**asked, prompt="")).feather is None
