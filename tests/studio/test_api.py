@@ -265,7 +265,7 @@ def test_not_ready_without_rules(make_studio: Callable[..., Studio], tmp_path: A
 def test_openapi_describes_every_edit_in_both_forms(studio: Studio) -> None:
     schema = studio.http.get("/openapi.json").json()
     names = schema["components"]["schemas"]
-    for operation in ("generate", "inpaint", "outpaint", "erase"):
+    for operation in ("generate", "img2img", "inpaint", "outpaint", "erase"):
         body = schema["paths"][f"/v1/{operation}"]["post"]["requestBody"]["content"]
         assert body["application/json"]["example"]
         for kind in body.values():

@@ -16,15 +16,17 @@ from tests.studio.conftest import Studio, box_mask, encoded, noise, png
 
 GOOD = encoded(png(noise()))
 MASK = encoded(png(box_mask()))
+FAINT = encoded(png(box_mask() // 2))
+NET = "FLUX.1-dev-Controlnet-Inpainting-Beta"
 
 
-def bomb() -> bytes:
-    """A PNG that says it has 64k x 64k pixels and holds none."""
+def bomb(width: int = 65_536, height: int = 65_536) -> bytes:
+    """A PNG that says it has that many pixels and holds none."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 65_536, 65_536, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
     )
@@ -58,6 +60,14 @@ def inpaint(**members: Any) -> dict[str, Any]:
 
 def outpaint(**members: Any) -> dict[str, Any]:
     return {"image": GOOD} | members
+
+
+def img2img(**members: Any) -> dict[str, Any]:
+    return {"prompt": "a red circle", "image": GOOD} | members
+
+
+def erase(**members: Any) -> dict[str, Any]:
+    return {"image": GOOD, "mask": MASK} | members
 
 
 def generate(**members: Any) -> dict[str, Any]:
@@ -114,6 +124,59 @@ TABLE = [
     Bad("no prompt", "generate", {}, "field_missing", "prompt"),
     Bad("prompt is a number", "generate", {"prompt": 5}, "request_invalid", "prompt"),
     Bad("digest nobody has", "inpaint", inpaint(image="ab" * 32), "image_not_found", "image"),
+    Bad("200 megapixels", "inpaint", inpaint(image=encoded(bomb(20_000, 10_000))), "picture_too_large", "image", 413, has_limit=True),
+    Bad("200 megapixels of mask", "erase", erase(mask=encoded(bomb(20_000, 10_000))), "picture_too_large", "mask", 413, has_limit=True),
+    Bad("canvas of 200 megapixels", "outpaint", outpaint(width=20_000, height=10_000), "canvas_too_large", "canvas", has_limit=True),
+    Bad("canvas beside the picture", "outpaint", outpaint(width=200, height=200, offset_y=190), "canvas_excludes_picture", "canvas", has_limit=True),
+    Bad("offset before the canvas", "outpaint", outpaint(width=200, height=200, offset_x=-1), "canvas_excludes_picture", "canvas", has_limit=True),
+    Bad("offset far outside", "outpaint", outpaint(width=200, height=200, offset_x=10**9), "canvas_excludes_picture", "canvas", has_limit=True),
+    Bad("offset absurdly far outside", "outpaint", outpaint(width=200, height=200, offset_y=-(10**30)), "canvas_excludes_picture", "canvas", has_limit=True),
+    Bad("outpaint at strength 0", "outpaint", outpaint(left=8, strength=0), "strength_out_of_range", "strength", has_limit=True),
+    Bad("outpaint at strength 2", "outpaint", outpaint(left=8, strength=2), "strength_out_of_range", "strength", has_limit=True),
+    Bad("img2img at strength 0", "img2img", img2img(strength=0), "strength_out_of_range", "strength", has_limit=True),
+    Bad("img2img without a picture", "img2img", {"prompt": "a red circle"}, "field_missing", "image"),
+    Bad("img2img with a width alone", "img2img", img2img(width=64), "size_incomplete", "height", has_limit=True),
+    Bad("img2img with a height alone", "img2img", img2img(height=64), "size_incomplete", "width", has_limit=True),
+    Bad("img2img too large", "img2img", img2img(width=2000, height=1000), "size_unsupported", "width", has_limit=True),
+    Bad("img2img by a Fill checkpoint", "img2img", img2img(checkpoint="flux-mini-fill"), "checkpoint_unsuitable", "checkpoint", has_limit=True),
+    Bad("img2img with a mask", "img2img", img2img(mask=MASK), "field_unknown", "mask"),
+    Bad("no variants", "generate", generate(n=0), "variants_out_of_range", "n", has_limit=True),
+    Bad("nine variants", "inpaint", inpaint(n=9), "variants_out_of_range", "n", has_limit=True),
+    Bad("absurdly many variants", "erase", erase(n=10**30), "variants_out_of_range", "n", has_limit=True),
+    Bad("half a variant", "outpaint", outpaint(left=8, n=1.5), "request_invalid", "n"),
+    Bad("unknown intent", "inpaint", inpaint(intent="improve"), "request_invalid", "intent", has_limit=True),
+    Bad("removing by inpaint", "inpaint", inpaint(intent="remove"), "intent_contradictory", "intent", has_limit=True),
+    Bad("filling by erase", "erase", erase(intent="fill"), "intent_contradictory", "intent", has_limit=True),
+    Bad("adding by outpaint", "outpaint", outpaint(left=8, intent="add"), "intent_contradictory", "intent", has_limit=True),
+    Bad("intent of generate", "generate", generate(intent="add"), "field_unknown", "intent"),
+    Bad("unknown join", "erase", erase(join="glue"), "request_invalid", "join", has_limit=True),
+    Bad("Poisson that spills", "inpaint", inpaint(join="poisson", spill=True), "blend_contradictory", "spill"),
+    Bad("Poisson without colour match", "inpaint", inpaint(join="poisson", match_colour=False), "blend_contradictory", "match_colour"),
+    Bad("Poisson for a new background", "inpaint", inpaint(join="poisson", intent="replace_background"), "blend_contradictory", "join"),
+    Bad("match_colour is no boolean", "inpaint", inpaint(match_colour="perhaps"), "request_invalid", "match_colour"),
+    Bad("unknown prefill", "inpaint", inpaint(prefill="magic"), "request_invalid", "prefill", has_limit=True),
+    Bad("prefill that Fill never sees", "inpaint", inpaint(prefill="telea"), "prefill_without_effect", "prefill", has_limit=True),
+    Bad("prefill of an erasure", "erase", erase(prefill="blur"), "prefill_without_effect", "prefill", has_limit=True),
+    Bad("negative growth", "inpaint", inpaint(grow=-1), "blend_out_of_range", "grow", has_limit=True),
+    Bad("softening without end", "outpaint", outpaint(left=8, soften=5_000), "blend_out_of_range", "soften", has_limit=True),
+    Bad("feather without end", "erase", erase(feather=10**30), "blend_out_of_range", "feather", has_limit=True),
+    Bad("threshold 0", "inpaint", inpaint(threshold=0), "mask_threshold_out_of_range", "threshold", has_limit=True),
+    Bad("threshold above 1", "erase", erase(threshold=1.01), "mask_threshold_out_of_range", "threshold", has_limit=True),
+    Bad("threshold that nothing reaches", "inpaint", inpaint(mask=FAINT, threshold=0.9), "mask_empty", "threshold", has_limit=True),
+    Bad("threshold without a mask", "outpaint", outpaint(left=8, threshold=0.5), "field_unknown", "threshold"),
+    Bad("seam limit below 0", "inpaint", inpaint(seam_limit=-1), "seam_retry_out_of_range", "seam_limit", has_limit=True),
+    Bad("no seam retries", "inpaint", inpaint(seam_limit=1.5, seam_retries=0), "seam_retry_out_of_range", "seam_retries", has_limit=True),
+    Bad("nine seam retries", "erase", erase(seam_limit=1.5, seam_retries=9), "seam_retry_out_of_range", "seam_retries", has_limit=True),
+    Bad("seam retries without a limit", "outpaint", outpaint(left=8, seam_retries=2), "seam_retry_incomplete", "seam_limit", has_limit=True),
+    Bad("unknown route", "inpaint", inpaint(route="magic"), "request_invalid", "route", has_limit=True),
+    Bad("filling with a base", "inpaint", inpaint(checkpoint="flux-mini", route="fill"), "route_unsupported", "route", has_limit=True),
+    Bad("merging with Fill", "outpaint", outpaint(left=8, checkpoint="flux-mini-fill", route="latent_merge"), "route_unsupported", "route", has_limit=True),
+    Bad("route nobody at hand can take", "inpaint", inpaint(route="inpainting_controlnet"), "route_unsupported", "route", has_limit=True),
+    Bad("route of an erasure", "erase", erase(route="fill"), "field_unknown", "route"),
+    Bad("ControlNet nobody knows", "inpaint", inpaint(checkpoint="flux-mini", inpainting_controlnet="x"), "checkpoint_unknown", "inpainting_controlnet", has_limit=True),
+    Bad("ControlNet that reads no mask", "inpaint", inpaint(checkpoint="flux-mini", inpainting_controlnet="flux-mini-canny"), "route_unsupported", "inpainting_controlnet", has_limit=True),
+    Bad("ControlNet on Fill", "inpaint", inpaint(checkpoint="flux-mini-fill", inpainting_controlnet=NET), "route_unsupported", "inpainting_controlnet", has_limit=True),
+    Bad("ControlNet beside a merge", "inpaint", inpaint(checkpoint="FLUX.1-dev", route="latent_merge", inpainting_controlnet=NET), "route_unsupported", "inpainting_controlnet", has_limit=True),
     Bad("quality 0", "generate", generate(quality=0), "request_invalid", "quality", has_limit=True),
 ]  # fmt: skip
 
@@ -130,6 +193,21 @@ def test_bad_request_gets_a_problem_and_leaves_nothing(bad: Bad, studio: Studio)
     assert document["status"] == bad.status
     assert len(response.content) < 3_000
     assert studio.counts() == {"jobs": 0, "records": 0, "blobs": 0}
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("intent", ("fill", "add", "remove", "replace_background", "expand")),
+        ("prefill", ("keep", "replicate", "navier_stokes", "telea", "blur", "noise")),
+        ("join", ("soft", "poisson")),
+        ("route", ("fill", "latent_merge", "inpainting_controlnet")),
+    ],
+)
+def test_a_wrong_word_is_answered_with_the_right_ones(field: str, words: tuple[str, ...], studio: Studio) -> None:
+    document = studio.http.post("/v1/inpaint", json=inpaint() | {field: "wrong"}).json()
+    assert (document["code"], document["field"], document["value"]) == ("request_invalid", field, "wrong")
+    assert all(f"'{word}'" in document["limit"] and f"'{word}'" in document["detail"] for word in words), document
 
 
 @pytest.mark.parametrize(
