@@ -133,7 +133,7 @@ def _cycle(residual: Field, pulls: list[Field], level: int) -> Field:
 
 
 def _mean(field: Field) -> Field:
-    """Return the mean of each pixel's four neighbours; beyond the rim a pixel is its own neighbour, and pulls nowhere."""
+    """Return the mean of each pixel's four neighbours; beyond the rim a pixel is its own neighbour."""
     return np.asarray(cv2.filter2D(field, -1, _NEIGHBOURS, borderType=cv2.BORDER_REPLICATE), dtype=np.float32)
 
 
