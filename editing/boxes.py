@@ -86,12 +86,14 @@ class ModelSizes:
         smallest_pixels: Least area at which it still paints well.
         multiple: Its sides must be multiples of this.
         bucket: Sides of crops are multiples of this, itself a multiple of `multiple`.
+        passes: Runs that one outpaint may take; a larger one is painted at a coarser scale.
     """
 
     native_pixels: int
     smallest_pixels: int
     multiple: int
     bucket: int
+    passes: int = 8
 
 
 def bounds(mask: Mask) -> Box:

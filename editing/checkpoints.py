@@ -72,6 +72,7 @@ class Checkpoint:
         inpainting: Weight and span of a ControlNet that reads a masked picture and its mask; None for all others.
         size_multiple: Sides the model runs at are multiples of this.
         bucket: Sides of crops are multiples of this, so that crops come in few shapes.
+        outpaint_passes: Runs that one outpaint may take: more are sharper, and slower.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Checkpoint:
     inpainting: ControlDefaults | None = None
     size_multiple: int = SIZE_MULTIPLE
     bucket: int = 64
+    outpaint_passes: int = 8
 
     @property
     def sizes(self) -> ModelSizes:
@@ -101,6 +103,7 @@ class Checkpoint:
             smallest_pixels=self.smallest_pixels,
             multiple=self.size_multiple,
             bucket=self.bucket,
+            passes=self.outpaint_passes,
         )
 
     @property

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from editing.boxes import Box, ModelSizes, edit_box, outside
 from editing.rasters import Mask
 
-MAX_PASSES = 8
-"""Runs of the model that one outpaint may take; a larger one is painted at a coarser scale."""
 COARSER = 1.25
 """Step from one scale to the next."""
 KNOWN_SHARE = 1 / 3
@@ -111,7 +109,7 @@ def _at_scale(
             across = round(_depth(strip, rectangle, side, context))
             for each in _tiles(strip, rectangle, across, side):
                 passes.append(each)
-                if len(passes) > MAX_PASSES:
+                if len(passes) > sizes.passes:
                     return None
             rectangle = _union(rectangle, strip)
     return passes

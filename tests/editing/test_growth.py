@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from editing.boxes import Box, ModelSizes
-from editing.growth import MAX_PASSES, GrowthPass, plan_growth
+from editing.growth import GrowthPass, plan_growth
 
 FLUX = ModelSizes(native_pixels=1024 * 1024, smallest_pixels=512 * 512, multiple=16, bucket=64)
-MINI = ModelSizes(native_pixels=128 * 128, smallest_pixels=128 * 128, multiple=16, bucket=16)
+MINI = ModelSizes(native_pixels=128 * 128, smallest_pixels=128 * 128, multiple=16, bucket=16, passes=4)
 
 
 def planned(
@@ -35,7 +35,7 @@ def test_every_new_pixel_is_painted_once_and_no_old_one(data: st.DataObject) -> 
     assert (painted[old.slices] == 0).all()
     painted[old.slices] = 1
     assert (painted == 1).all()
-    assert len(passes) <= MAX_PASSES
+    assert len(passes) <= FLUX.passes
 
 
 def test_a_small_extension_takes_one_pass() -> None:
@@ -55,7 +55,7 @@ def test_a_large_extension_grows_in_steps_each_of_which_sees_what_is_known() -> 
 @pytest.mark.parametrize("size", [(4000, 400), (9000, 1200)])
 def test_a_panorama_grows_without_being_shown_whole(size: tuple[int, int]) -> None:
     passes, _, canvas = planned(size, (0, 1500, 0, 1500))
-    assert 1 < len(passes) <= MAX_PASSES
+    assert 1 < len(passes) <= FLUX.passes
     assert max(each.box.width for each in passes) < 0.6 * canvas[0]
 
 
