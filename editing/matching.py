@@ -49,7 +49,7 @@ def match_colour(painted: Pixels, original: Pixels, repainted: Mask) -> Pixels:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     error = (original.astype(np.float32) - painted.astype(np.float32)) * kept[:, :, None]
     share = _shrunk(kept, size)
-    error = _shrunk(error, size) / np.maximum(share, np.float32(1e-6))[:, :, None]
+    error = _averages(_shrunk(error, size), share)
     shift = membrane(_smoothed(error, share), share > 0.0)
     shift = np.clip(shift, -LARGEST_SHIFT, LARGEST_SHIFT)
     full = cv2.resize(shift, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -97,7 +97,7 @@ def _smoothed(error: Field, share: Field) -> Field:
     height, width = share.shape
     size = (-(-width // _COARSER), -(-height // _COARSER))
     coarse_share = _shrunk(share, size)
-    coarse = _shrunk(error * share[:, :, None], size) / np.maximum(coarse_share, np.float32(1e-6))[:, :, None]
+    coarse = _averages(_shrunk(error * share[:, :, None], size), coarse_share)
     trusted = coarse_share
     for _ in range(ROUNDS):
         coarse_wide, _ = _local_plane(coarse, trusted, WIDE / _COARSER)
@@ -106,6 +106,10 @@ def _smoothed(error: Field, share: Field) -> Field:
     narrow, support = _local_plane(error, _trusted(error, wide, share), NARROW)
     lean = (_LEAST_TRUST / (_LEAST_TRUST + support))[:, :, None]
     return np.asarray(narrow + lean * (wide - narrow), dtype=np.float32)
+
+
+def _averages(sums: Field, share: Field) -> Field:
+    return np.asarray(sums / np.maximum(share, np.float32(1e-6))[:, :, None], dtype=np.float32)
 
 
 def _trusted(error: Field, average: Field, share: Field) -> Field:

@@ -94,8 +94,9 @@ def _start(values: Field, held: Field) -> Field:
     if max(held.shape) == 1:
         return values
     weight = _halved(held)
-    coarse = _halved(held * values) / np.maximum(weight, np.float32(1e-20))
-    filled = _doubled(_start(coarse, np.minimum(np.float32(4.0) * weight, np.float32(1.0))), held.shape)
+    coarse = np.asarray(_halved(held * values) / np.maximum(weight, np.float32(1e-20)), dtype=np.float32)
+    coarse_held = np.asarray(np.minimum(np.float32(4.0) * weight, 1.0), dtype=np.float32)
+    filled = _doubled(_start(coarse, coarse_held), held.shape)
     given, open_share = held * values, np.float32(1.0) - held
     field = given + open_share * filled
     for _ in range(_SWEEPS):

@@ -125,7 +125,7 @@ def _measured(pixels: Pixels, mask: Mask, widths: Sequence[int]) -> list[_Steps]
     """Sum the steps over the tiles of the part of a picture that a border can lie in, at each width."""
     totals = [_Steps() for _ in widths]
     if float(mask.max()) > 0.0:
-        # A place may lie a width off the mask, its window reaches another width, to pixels told apart by their distance.
+        # A place may lie a width off the mask; its window reaches a width on, to pixels told apart by distance.
         for inner, outer in _tiles(mask, 3 * max(widths) + 1):
             painted = mask[outer] > 0.0
             if painted.any() and not painted.all():
@@ -202,6 +202,5 @@ def _mean_near(lab: Field, band: npt.NDArray[np.bool_], width: int) -> tuple[Fie
     weight = band.astype(np.float32)
     held = lab * weight[:, :, None]
     total = np.asarray(cv2.boxFilter(held, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT), np.float32)
-    count = cv2.boxFilter(weight, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT)
-    count = np.rint(count).astype(np.float32)  # it is a running sum
-    return total / np.maximum(count, np.float32(1.0))[:, :, None], count
+    count = np.asarray(cv2.boxFilter(weight, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT), np.float32)
+    return np.asarray(total / np.maximum(count, np.float32(1.0))[:, :, None], dtype=np.float32), count
