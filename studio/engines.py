@@ -3,6 +3,7 @@
 import os
 
 from editing.flux.baselines import FillBaselines
+from editing.flux.counting import FillCounter
 from editing.flux.engine import FluxEngine
 from editing.flux.settings import FluxSettings, MemoryProfile, WeightsDtype
 from studio.bootstrap import Store
@@ -24,6 +25,11 @@ def build_engine_without_store(settings: Settings) -> FluxEngine:
 def build_baselines(settings: Settings) -> FillBaselines:
     """The recipes of others on the packaged Fill weights, to measure our seams against."""
     return FillBaselines(flux_settings(settings))
+
+
+def build_counter() -> FillCounter:
+    """Counts the operations of FLUX.1-Fill-dev, without its weights."""
+    return FillCounter()
 
 
 def flux_settings(settings: Settings) -> FluxSettings:
