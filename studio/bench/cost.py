@@ -64,7 +64,7 @@ CASES: Sequence[CostCase] = (
         goal=1 / 3,
     ),
     CostCase(
-        name="the same, with a soft edge of 16 px",
+        name="the same, fading over 16 px: one encoding more",
         picture=(1024, 1024),
         mask=_centred((1024, 1024), 324),
         stock=(1024, 1024),

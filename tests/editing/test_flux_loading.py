@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from editing.blending import Blend
 from editing.engine import EditedImage
 from editing.errors import EngineError
 from editing.operations import Control, ControlKind, Generate, Inpaint
@@ -144,6 +145,25 @@ def test_a_controlnets_licence_counts_too(tiny_weights: dict[str, Path]) -> None
     union = Control(kind=ControlKind.CANNY, checkpoint="FLUX.1-dev-ControlNet-Union-Pro-2.0", picture=raster(32, 32))
     with pytest.raises(EngineError, match=r"accept FLUX\.1-dev-ControlNet-Union-Pro-2\.0"):
         run(tiny_weights, generate("FLUX.1-dev", (union,)), accepted=lambda name: name == "FLUX.1-dev")
+
+
+def test_an_inpainting_controlnet_runs_is_recorded_and_asks_for_its_licence(tiny_weights: dict[str, Path]) -> None:
+    net = "FLUX.1-dev-Controlnet-Inpainting-Beta"
+    operation = Inpaint(
+        prompt="x",
+        picture=raster(64, 64),
+        mask=box_mask(64, 64, (16, 16, 48, 48)),
+        sampling=sampling(2),
+        checkpoint="FLUX.1-dev",
+        inpainting_controlnet=net,
+        blend=Blend(context=0),
+    )
+    with pytest.raises(EngineError, match=f"accept {net}"):
+        run(tiny_weights, operation, accepted=lambda name: name == "FLUX.1-dev")
+    facts = run(tiny_weights, operation).facts
+    assert facts.route == "inpainting_controlnet"
+    assert f"{net}/diffusion_pytorch_model.safetensors" in facts.weights
+    assert facts.checkpoints[net] == "local"
 
 
 @pytest.mark.parametrize("memory", ["model_offload", "sequential_offload"])
