@@ -11,6 +11,7 @@ from rich.table import Table
 from studio.settings import load_settings
 
 if TYPE_CHECKING:
+    from studio.bench.cost import Costs
     from studio.bench.mini import MiniScores
 
 app = typer.Typer(no_args_is_help=True, help="Measure quality and speed.")
@@ -47,6 +48,28 @@ def mini(
         sheet.parent.mkdir(parents=True, exist_ok=True)
         draw_judged(scores.judged).save(sheet)
     emit(_table(scores), scores.to_json(), as_json=as_json)
+
+
+@app.command("cost")
+def cost(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Count the operations of whole edits with FLUX.1-Fill-dev, ours beside diffusers' pipeline; needs no weights."""
+    from studio.bench.cost import run
+    from studio.cli.output import emit
+    from studio.engines import build_counter
+
+    costs = run(build_counter())
+    emit(_cost_table(costs), costs.to_json(), as_json=as_json)
+
+
+def _cost_table(costs: "Costs") -> Table:
+    title = f"whole jobs with FLUX.1-Fill-dev, {costs.steps} steps; 10**12 operations, a multiply-add is two"
+    table = Table("edit", "picture", "ours runs at", "ours", "stock runs at", "stock", "share", "goal", title=title)
+    for case in costs.cases:
+        sizes = ["x".join(map(str, size)) for size in (case.case.picture, case.size, case.case.stock)]
+        goal = "" if case.case.goal is None else f"<= {case.case.goal:.3f}"
+        numbers = f"{case.ours / 1e12:,.0f}", f"{case.stock / 1e12:,.0f}"
+        table.add_row(case.case.name, sizes[0], sizes[1], numbers[0], sizes[2], numbers[1], f"{case.share:.3f}", goal)
+    return table
 
 
 def _table(scores: "MiniScores") -> Table:
