@@ -13,6 +13,7 @@ from studio.settings import load_settings
 if TYPE_CHECKING:
     from studio.bench.cost import Costs
     from studio.bench.mini import MiniScores
+    from studio.bench.seams import SeamScores
 
 app = typer.Typer(no_args_is_help=True, help="Measure quality and speed.")
 
@@ -48,6 +49,61 @@ def mini(
         sheet.parent.mkdir(parents=True, exist_ok=True)
         draw_judged(scores.judged).save(sheet)
     emit(_table(scores), scores.to_json(), as_json=as_json)
+
+
+@app.command("seams")
+def seams(
+    count: Annotated[int, typer.Option(min=1, help="Edits; the first 16 are of 16 photographs.")] = 40,
+    sheet: Annotated[Path | None, typer.Option(help="Write the borders, enlarged, method beside method.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure the borders of edits: ours, diffusers' pipeline pasted plainly, and ComfyUI's published templates."""
+    from studio.bench.seam_sheet import draw_seams
+    from studio.bench.seams import run
+    from studio.cli.output import emit
+    from studio.engines import build_baselines, build_engine_without_store
+
+    settings = load_settings()
+    engine, recipes = build_engine_without_store(settings), build_baselines(settings)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("edits", total=count)
+        scores = run(engine, recipes, count=count, on_progress=lambda done, _all: bar.update(task, completed=done))
+    if sheet is not None:
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        draw_seams(scores).save(sheet)
+    emit(_seam_table(scores), scores.to_json(), as_json=as_json)
+
+
+def _seam_table(scores: "SeamScores") -> Table:
+    from studio.bench.seams import METHODS, summary
+
+    table = Table(
+        "mean (median)",
+        *METHODS,
+        "ours/plain",
+        "lowest",
+        title=f"borders of {len(scores.trials)} edits on the same weights, seeds and crops",
+        caption="outside: change of what the mask keeps, in levels; lowest: share of edits in which ours is the lowest",
+    )
+    rows = {
+        "border dE, 3 px": "border_de",
+        "border dE, 12 px": "border_wide_de",
+        "seam score": "seam_score",
+        "crop's rim dE": "rim_de",
+        "outside, mean": "outside_mean",
+    }
+    for title, measure in rows.items():
+        found = [summary(scores.values(method, measure)) for method in METHODS]
+        cells = [f"{each['mean']:.2f} ({each['median']:.2f})" if each else "none" for each in found]
+        ratio, share = "", ""
+        if measure in {"border_de", "border_wide_de", "seam_score"}:
+            ratio, share = f"{scores.ratio(measure) or 0:.2f}", f"{scores.best_share(measure):.0%}"
+        table.add_row(title, *cells, ratio, share)
+    largest = [f"{max(scores.values(method, 'outside_max')):.0f}" for method in METHODS]
+    table.add_row("outside, largest", *largest, "", "")
+    return table
 
 
 @app.command("cost")
