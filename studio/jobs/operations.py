@@ -30,7 +30,6 @@ from editing import (
     Sampling,
     SeamRetry,
 )
-from editing.blending import SEAM_LIMIT
 from editing.catalogue import check_operation
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
 from editing.encoding import OutputFormat
@@ -252,9 +251,10 @@ class _Desk:
             return None
         if width is None or height is None:
             raise OperationError(
-                "give width and height, or neither; one alone would have to guess the other",
+                f"give width and height, or neither; got width {width} and height {height}",
                 code="size_incomplete",
-                field="width" if width is None else "height",
+                field="height" if width is None else "width",
+                value=height if width is None else width,
                 limit=["width", "height"],
             )
         return width, height
@@ -288,11 +288,11 @@ class _Desk:
             return SeamRetry(limit=limit, attempts=1 if attempts is None else attempts)
         if attempts is not None:
             raise OperationError(
-                f"seam_retries {attempts} needs a seam_limit: the score over which an edit is painted again",
+                f"seam_retries {attempts} needs a seam_limit too: the score over which an edit is painted again",
                 code="seam_retry_incomplete",
-                field="seam_limit",
+                field="seam_retries",
                 value=attempts,
-                limit=list(SEAM_LIMIT),
+                limit="seam_limit",
             )
         return None
 

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from policy import Policy, load_policy
-from storage import ApiKey, Database, JobState, Role
+from storage import ApiKey, Database, Job, JobState, Record, Role
 from studio import bootstrap
 from studio.app import create_app
 from studio.jobs.worker import Desk, carry_out
@@ -95,13 +95,31 @@ class Studio:
     def counts(self) -> dict[str, int]:
         """What is durable: jobs, records, blobs."""
         return {
-            "jobs": len(self.store.jobs.list(None, limit=500).items),
-            "records": len(self.store.records.list(None, limit=500).items),
+            "jobs": len(self.jobs()),
+            "records": len(self.records()),
             "blobs": len(self.blob_digests()),
         }
 
     def states(self) -> list[JobState]:
-        return [each.state for each in self.store.jobs.list(None, limit=500).items]
+        return [each.state for each in self.jobs()]
+
+    def jobs(self) -> list[Job]:
+        """Every job there is, however many pages that takes."""
+        page = self.store.jobs.list(None, limit=500)
+        found = [*page.items]
+        while page.next_cursor:
+            page = self.store.jobs.list(None, limit=500, before=page.next_cursor)
+            found += page.items
+        return found
+
+    def records(self) -> list[Record]:
+        """Every record there is."""
+        page = self.store.records.list(None, limit=500)
+        found = [*page.items]
+        while page.next_cursor:
+            page = self.store.records.list(None, limit=500, after=page.next_cursor)
+            found += page.items
+        return found
 
 
 @pytest.fixture(scope="session")
