@@ -85,7 +85,7 @@ def test_a_worker_killed_in_mid_edit_loses_nothing(make_studio: Callable[..., St
         assert record.body["model"]["weights"]
 
 
-@pytest.mark.parametrize("operation", ["generate", "inpaint", "outpaint", "erase"])
+@pytest.mark.parametrize("operation", ["generate", "img2img", "inpaint", "outpaint", "erase"])
 def test_the_command_line_edits_in_this_process(operation: str, tmp_path: Path) -> None:
     home, out = tmp_path / "home", tmp_path / "out.png"
     photo, mask = tmp_path / "photo.png", tmp_path / "mask.png"
@@ -93,11 +93,22 @@ def test_the_command_line_edits_in_this_process(operation: str, tmp_path: Path) 
     mask.write_bytes(png(ellipse()))
     arguments = {
         "generate": ["a red circle on a sand background", "--width", "100", "--height", "75"],
-        "inpaint": [str(photo), str(mask), "a blue star"],
+        "img2img": [str(photo), "a blue star", "--strength", "0.7", "--width", "120", "--height", "80", "--n", "2"],
+        "inpaint": [
+            str(photo),
+            str(mask),
+            "a blue star",
+            "--intent",
+            "add",
+            "--join",
+            "poisson",
+            "--seam-limit",
+            "1000",
+        ],
         "outpaint": [str(photo), "--left", "30", "--bottom", "21"],
         "erase": [str(photo), str(mask)],
     }[operation]
-    size = {"generate": (100, 75), "outpaint": (350, 235)}.get(operation, (320, 214))
+    size = {"generate": (100, 75), "img2img": (120, 80), "outpaint": (350, 235)}.get(operation, (320, 214))
     environment = os.environ | {"STUDIO_HOME": str(home), "STUDIO_THREADS": "1"}
     command = [
         sys.executable,
@@ -115,8 +126,12 @@ def test_the_command_line_edits_in_this_process(operation: str, tmp_path: Path) 
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    with Image.open(out) as picture:
-        assert picture.size == size
+    made = [out, out.with_name("out-2.png")] if operation == "img2img" else [out]
+    for path in made:
+        with Image.open(path) as picture:
+            assert picture.size == size
+    assert len(list(tmp_path.glob("out*.png"))) == len(made) == done.stdout.count("record rec_")
+    assert ("seam score" in done.stdout) == (operation in {"inpaint", "outpaint", "erase"})
     store = bootstrap.open_store(Settings(home=home))
     (record,) = store.records.list(None).items
     assert (record.outcome.value, record.body["seed"]) == ("done", "5")
