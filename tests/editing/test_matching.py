@@ -55,6 +55,15 @@ def test_an_outpaint_continues_the_error_along_its_border(levels: int) -> None:
     assert left[:, 128:131].mean() < 0.02 * levels
 
 
+@pytest.mark.parametrize("side", [128, 512])
+def test_an_error_that_grows_towards_the_border_is_met_there(side: int) -> None:
+    """A one-sided average would stop about its radius short of it."""
+    original, mask = flat(side, side), box_mask(side, side, (side // 2, 0, side, side))
+    painted = shifted(original, ramp(side, 70, down=False) * np.float32(1.1) + 20)
+    beside = match_colour(painted, original, mask).astype(float)[:, side // 2] - original[:, side // 2]
+    assert np.abs(beside).mean() < 0.75
+
+
 def test_an_error_that_swings_along_the_border_is_followed() -> None:
     original, mask = flat(512, 512), hole(512)
     swing = 12 * np.sin(np.arange(512) * 2 * np.pi / 128)[:, None, None]

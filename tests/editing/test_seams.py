@@ -55,6 +55,15 @@ def test_a_perfect_continuation_scores_about_one_or_less() -> None:
         assert found(picture, BOX).score < 1.1
 
 
+def test_the_pictures_own_step_is_measured_over_the_same_distance() -> None:
+    x = np.mgrid[:SIDE, :SIDE][1]
+    seam = found(lightness(10 + 0.4 * x), box_mask(SIDE, SIDE, (100, 0, SIDE, SIDE)))
+    assert seam.own_de == pytest.approx(seam.border_de, rel=0.03)
+    assert border_step(lightness(10 + 0.4 * x), box_mask(SIDE, SIDE, (100, 0, SIDE, SIDE)), 5) == pytest.approx(
+        2.0, rel=0.03
+    )
+
+
 def test_a_photograph_that_nobody_edited_scores_about_one() -> None:
     picture = photograph()
     scores = []
