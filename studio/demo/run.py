@@ -10,9 +10,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import typer
@@ -23,8 +24,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from editing.controls import canny
 from studio.client import FINAL, POLL_SECONDS, HttpClient, StudioProblem, encoded, read_key
 from studio.demo import pictures
+from studio.demo.seam import load_baselines, read_model, seam_panel
 from studio.demo.sheet import Panel, draw_sheet
 from studio.settings import load_settings
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from editing.flux.baselines import FillBaselines
 
 START_SECONDS: Final = 60
 EDIT_SECONDS: Final = 600
@@ -49,15 +56,22 @@ def run(out: Path) -> None:
         StudioProblem: The service did not start, or refused what it should not.
     """
     console = Console(stderr=True)
+    settings = load_settings()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as name, service(out.with_name("service.log")) as address:
-        token = read_key(load_settings())
+    with (
+        tempfile.TemporaryDirectory() as name,
+        service(out.with_name("service.log")) as address,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        token = read_key(settings)
         if token is None:
             raise StudioProblem({"code": "key_missing", "detail": "The bootstrap key's file is gone; see studio keys."})
+        baselines = beside.submit(load_baselines, settings)  # takes seconds; the service is at work meanwhile
         with HttpClient(address, token) as client:
             console.print(f"The service is ready at {address}. Sending it requests.")
             jobs, outputs = _requests(client, Path(name), console)
-    draw_sheet(_panels(jobs, outputs)).save(out)
+        seam = _seam(baselines, outputs["inpaint"], read_model(address, token, jobs["inpaint"]["record"]))
+    draw_sheet([*_panels(jobs, outputs), seam]).save(out)
     _report(jobs, out)
 
 
@@ -157,6 +171,11 @@ def _output(client: HttpClient, job: Mapping[str, Any]) -> Image.Image:
             {"code": "demo_failed", "detail": f"{job['operation']} ended as {job['state']}: {job['error']}"}
         )
     return Image.open(io.BytesIO(client.image(job["outputs"][0]["digest"]))).convert("RGB")
+
+
+def _seam(baselines: "Future[FillBaselines]", after: Image.Image, model: Mapping[str, Any]) -> Panel:
+    photo, mask = pictures.photograph(), pictures.photograph_mask()
+    return seam_panel(baselines, photo, mask, np.asarray(after), PROMPTS["inpaint"], model)
 
 
 def _panels(jobs: Jobs, outputs: Mapping[str, Image.Image]) -> list[Panel]:

@@ -8,6 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 CELL: Final = (300, 225)
 """Room for one picture, in pixels."""
+EXACT: Final = 1.05
+"""Pictures that fill the room to within this factor are shown pixel for pixel: enlargements stay what they are."""
 GAP: Final = 14
 HEAD: Final = 34
 FOOT: Final = 44
@@ -103,6 +105,8 @@ def _panel(sheet: Image.Image, pen: ImageDraw.ImageDraw, panel: Panel, place: tu
 
 def _fit(picture: Image.Image) -> Image.Image:
     scale = min((CELL[0] - 8) / picture.width, CELL[1] / picture.height)
+    if 1.0 <= scale < EXACT:
+        return picture.convert("RGB")
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
