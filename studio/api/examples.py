@@ -17,7 +17,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "image": "<base64 of photo.jpg>",
         "mask": "<base64 of mask.png, white where it shall change>",
         "intent": "add",
-        "seam_limit": 1.5,
+        "seam_limit": 2,
         "n": 2,
         "seed": 7,
     },
