@@ -21,7 +21,7 @@ from editing.engine import EditEngine
 from editing.rasters import Pixels
 from editing.seams import border_step, measure_seam
 from studio.bench.baselines import Crop, FillRecipes, plain_edit, template_edit
-from studio.bench.seam_cases import SeamCase, seam_case
+from studio.bench.seam_cases import KINDS, SeamCase, seam_case
 
 METHODS: Final = ("ours", "plain", "template")
 NARROW: Final = 3
@@ -110,6 +110,22 @@ class SeamScores:
         ]
         return fmean(wins)
 
+    def groups(self) -> dict[str, dict[str, float]]:
+        """Mean border dE (3 pixels) of every method and ours over plain, by kind of mask, and with words or without.
+
+        Returns:
+            Rounded means by group; groups without a case are left out.
+        """
+        found: dict[str, dict[str, float]] = {}
+        for name in (*KINDS, "with words", "no words"):
+            words = {"with words": True, "no words": False}.get(name)
+            part = [each for each in self.trials if bool(each.case.prompt) == words or each.case.kind == name]
+            if part:
+                means = {method: fmean(each.measures[method].border_de for each in part) for method in METHODS}
+                means["ours/plain"] = means["ours"] / max(means["plain"], _SURE)
+                found[name] = {"cases": len(part), **{key: round(value, 4) for key, value in means.items()}}
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """Return the object that `studio bench seams --json` prints."""
         compared = ("border_de", "border_wide_de", "seam_score")
@@ -124,6 +140,7 @@ class SeamScores:
             "ours_below_plain": {
                 measure: _rounded(self.best_share(measure, among=("ours", "plain"))) for measure in compared
             },
+            "border_de_by_group": self.groups(),
             "each": [_listed(trial) for trial in self.trials],
         }
 

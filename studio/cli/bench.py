@@ -102,7 +102,10 @@ def _seam_table(scores: "SeamScores") -> Table:
             ratio, share = f"{scores.ratio(measure) or 0:.2f}", f"{scores.best_share(measure):.0%}"
         table.add_row(title, *cells, ratio, share)
     largest = [f"{max(scores.values(method, 'outside_max')):.0f}" for method in METHODS]
-    table.add_row("outside, largest", *largest, "", "")
+    table.add_row("outside, largest", *largest, "", "", end_section=True)
+    for name, means in scores.groups().items():
+        cells = [f"{means[method]:.2f}" for method in METHODS]
+        table.add_row(f"3 px: {name} ({means['cases']:.0f})", *cells, f"{means['ours/plain']:.2f}", "")
     return table
 
 

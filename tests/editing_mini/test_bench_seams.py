@@ -157,6 +157,8 @@ def test_the_json_and_the_sheet_tell_every_case():
     assert told["methods"]["ours"]["outside_max"] == {"mean": 0.0, "median": 0.0, "largest": 0.0}
     assert told["methods"]["plain"]["rim_de"] is None
     assert told["each"][2]["template"]["outside_max"] == 20
+    assert told["border_de_by_group"]["no words"]["cases"] == 3
+    assert told["border_de_by_group"]["box"]["ours"] == told["each"][0]["ours"]["border_de"]
     sheet = draw_seams(scores)
     assert sheet.mode == "RGB"
     assert sheet.height > 3 * 4 * WINDOW
