@@ -7,6 +7,7 @@ hex SHA-256, times are RFC 3339 in UTC.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final, Self
 
 from editing import BlendFacts, EditFacts, Raster, Seam
@@ -260,15 +261,7 @@ def painting_of(facts: EditFacts) -> dict[str, Any]:
 
 def blend_of(blend: BlendFacts) -> dict[str, Any]:
     """How an edit met the pixels that stay: everything that was decided."""
-    return {
-        "intent": blend.intent.value,
-        "grow": blend.grow,
-        "soften": blend.soften,
-        "feather": blend.feather,
-        "prefill": blend.prefill and blend.prefill.value,
-        "join": blend.join.value,
-        "match_colour": blend.match_colour,
-    }
+    return {name: value.value if isinstance(value, Enum) else value for name, value in asdict(blend).items()}
 
 
 def seam_of(seam: Seam) -> dict[str, Any]:

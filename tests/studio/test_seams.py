@@ -2,13 +2,14 @@
 
 import io
 import json
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from editing import Erase, Img2Img, Inpaint, Intent, Join, Outpaint, Prefill, Route, SeamRetry, derived_seed
+from editing import BlendFacts, Erase, Img2Img, Inpaint, Intent, Join, Outpaint, Prefill, Route, SeamRetry, derived_seed
 from studio.client import HttpClient
 from tests.studio.conftest import Studio, box_mask, encoded, noise, png
 
@@ -48,10 +49,11 @@ def test_every_field_reaches_the_operation_and_the_record(
     assert made.retry == SeamRetry(limit=1.5, attempts=2)
     assert made.sampling.strength == OWN[operation].get("strength", 1.0)
     model = body_of(studio, view)["model"]
-    assert model["blend"] == {
+    assert set(model["blend"]) == {each.name for each in fields(BlendFacts)}, "all that was decided is recorded"
+    assert model["blend"].items() >= {
         "intent": OWN[operation]["intent"], "grow": 3, "soften": 5, "feather": 2,
         "prefill": OWN[operation].get("prefill"), "join": "poisson", "match_colour": True,
-    }  # fmt: skip
+    }.items()  # fmt: skip
     assert model["passes"] == [{"box": [0, 0, 16, 16], "size": [16, 16], "seed": "7"}]
     assert model["seam"] == {"border_de": 2.0, "own_de": 2.0, "score": 1.0, "length": 64}
     assert model["tries"] == [{"seed": "7", "score": 1.0}]
