@@ -47,6 +47,7 @@ class BlendFacts:
         grow: Widening of the model's mask.
         soften: Fading zone beyond that.
         feather: Soft edge of what was pasted.
+        widest: The same where the old picture under it is like its surroundings.
         prefill: What the model started from; None where it started from noise alone.
         join: How it was laid over the picture.
         match_colour: Whether the colour shift was taken out.
@@ -56,6 +57,7 @@ class BlendFacts:
     grow: int
     soften: int
     feather: int
+    widest: int
     prefill: Prefill | None
     join: Join
     match_colour: bool

@@ -106,21 +106,23 @@ def denoise_mask(mask: Mask, grow: int, soften: int) -> Mask:
         float32 (h, w), nowhere below what `mask` rounds up to in eighths.
     """
     eighths = np.ceil(mask * np.float32(_LEVELS)).astype(np.uint8)
-    result = eighths.astype(np.float32) / np.float32(_LEVELS)
+    result: Mask = eighths.astype(np.float32) / np.float32(_LEVELS)
     if grow <= 0 and soften <= 0:
         return result
-    for level in np.unique(eighths):
-        if level == 0:
-            continue
+    for level in range(1, _LEVELS + 1):
         below = (eighths < level).astype(np.uint8)
+        if not (eighths == level).any():
+            continue
+        strength = np.float32(level / _LEVELS)
         if not below.any():
-            return np.ones_like(mask) if level == _LEVELS else np.maximum(result, np.float32(level / _LEVELS))
+            result = np.maximum(result, strength, dtype=np.float32)
+            continue
         distance = cv2.distanceTransform(below, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        fade = np.clip(1.0 - (distance - np.float32(grow)) / np.float32(soften + 1), 0.0, 1.0)
-        if soften <= 0:
-            fade = (distance <= np.float32(grow)).astype(np.float32)
-        result = np.maximum(result, fade.astype(np.float32) * np.float32(level / _LEVELS))
-    return np.asarray(result, dtype=np.float32)
+        within = np.asarray(distance <= np.float32(grow), dtype=np.float32)
+        if soften > 0:
+            within = np.clip(1.0 - (distance - np.float32(grow)) / np.float32(soften + 1), 0.0, 1.0)
+        result = np.maximum(result, within * strength, dtype=np.float32)
+    return result
 
 
 def whole_cells(mask: Mask) -> Mask:
@@ -155,7 +157,7 @@ def depth(mask: Mask) -> float:
     return factor * float(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).max())
 
 
-def inward_feather(mask: Mask, pixels: int) -> Mask:
+def inward_feather(mask: Mask, pixels: int, *, widest: int = 0, alike: Mask | None = None) -> Mask:
     """Soften a mask towards its inside: full strength only `pixels` away from the kept region.
 
     The picture's own border is no edge: a mask that touches it stays at full strength there. Each island of the mask
@@ -164,12 +166,14 @@ def inward_feather(mask: Mask, pixels: int) -> Mask:
     Args:
         mask: float32 (h, w), 1 repaint .. 0 keep; soft values are respected (they are an upper bound).
         pixels: Width of the ramp, 0 or more.
+        widest: Width of the ramp where `alike` is 1, if that is more.
+        alike: float32 of any size, 0..1: where a wider ramp does no harm (see `editing.likeness`); None nowhere.
 
     Returns:
         float32 (h, w), nowhere above `mask`: exactly 0 where `mask` is 0, and above 0 wherever `mask` is.
     """
     inside, factor = _inside(mask)
-    if pixels <= 0 or bool(inside.all()) or not bool(inside.any()):
+    if max(pixels, widest) <= 0 or bool(inside.all()) or not bool(inside.any()):
         return mask.copy()
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     islands, found = cv2.connectedComponents(inside, connectivity=8)
@@ -177,12 +181,17 @@ def inward_feather(mask: Mask, pixels: int) -> Mask:
     deepest = np.zeros(islands, dtype=np.float32)
     np.maximum.at(deepest, labels.ravel(), distance.ravel())
     # Distances are 1 on the rim: a ramp of n pixels reaches full strength at n + 1. Half of a thin island is core.
-    reach = np.clip(deepest * _CORE, 1.0, np.float32(pixels / factor + 1))
-    ramp = _smooth(np.clip(distance / reach[labels], 0.0, 1.0).astype(np.float32))
+    reach = np.maximum(deepest * _CORE, 1.0)[labels]
+    width: Mask = np.full((1, 1), pixels / factor + 1, dtype=np.float32)
+    if alike is not None and widest > pixels:
+        fitting = cv2.resize(alike, inside.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        width = width + np.float32((widest - pixels) / factor) * np.asarray(fitting, dtype=np.float32)
+    reach = np.minimum(reach, width)
+    ramp = _smooth(np.clip(distance / reach, 0.0, 1.0).astype(np.float32))
     if factor > 1:
         ramp = np.asarray(cv2.resize(ramp, mask.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
         np.maximum(ramp, _FAINTEST, out=ramp)
-    return np.minimum(mask, ramp, out=ramp)
+    return np.asarray(np.minimum(mask, ramp), dtype=np.float32)
 
 
 def _inside(mask: Mask) -> tuple[npt.NDArray[np.uint8], int]:

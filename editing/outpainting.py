@@ -12,7 +12,7 @@ from editing.boxes import Box, ModelSizes, outside
 from editing.growth import GrowthPass, plan_growth
 from editing.placement import Placement
 from editing.rasters import Mask, Raster
-from editing.regions import Painter, RegionPlan, paint_box, plan_box
+from editing.regions import Painter, RegionPlan, make_scene, paint_box, plan_box
 
 LAP = 1 / 8
 """A pass paints this share of its box's shorter side over earlier passes, for a soft edge between the two."""
@@ -91,7 +91,8 @@ def paint_extension(canvas: Raster, extension: Extension, painter: Painter) -> R
     for number, (each, plan) in enumerate(zip(extension.passes, extension.plans, strict=True)):
         fresh = each.mask()
         mask, soft = _lapped(fresh, extension.old, each, plan)
-        paint_box(pixels, canvas.icc_profile, mask, soft, plan, painter, number=number)
+        scene = make_scene(pixels, canvas.icc_profile, mask, plan, number=number)
+        paint_box(pixels, canvas.icc_profile, scene, mask, soft, plan, painter)
     return Raster(pixels=pixels, alpha=canvas.alpha, icc_profile=canvas.icc_profile, notes=canvas.notes)
 
 

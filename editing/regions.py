@@ -24,12 +24,11 @@ from editing.blending import Blend, Intent, Join
 from editing.boxes import Box, ModelSizes, bounds, edit_box, model_size
 from editing.colour import from_srgb, to_srgb
 from editing.compositing import composite
+from editing.likeness import likeness
 from editing.matching import match_colour, poisson_joined
 from editing.rasters import Mask, Pixels, Raster
 from editing.resampling import resize_pixels, resize_soft_mask
 
-LARGEST_FEATHER = 32
-"""Widest soft edge chosen by itself, in pixels."""
 FINER = 2
 """The model's mask is made at up to this many times the model's size."""
 BAND = 512
@@ -38,32 +37,31 @@ BAND = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """What an intent chooses where the request says nothing.
+    """The soft edge that an intent chooses where the request says nothing.
 
     Attributes:
-        grow: Widening of the model's mask, as a share of the box's longer side.
-        soften: Fading zone beyond that, as a share of the same.
-        feather: Width of the soft edge, as a share of how deep the mask is.
-        most: Widest soft edge, in pixels.
+        feather: Its width, as a share of how deep the mask is.
+        most: The same, at most, in pixels.
+        widest: Its width where the old picture under it is like its surroundings, as a share of the mask's depth.
+        utmost: The same, at most, in pixels.
     """
 
-    grow: float
-    soften: float
     feather: float
     most: int
+    widest: float = 0.0
+    utmost: int = 0
 
 
 PRESETS = {
-    # a model should not see the rim of what it replaces
-    Intent.FILL: Preset(grow=0.015, soften=0.0, feather=0.15, most=LARGEST_FEATHER),
-    # room for a shadow; what stays shows through a wider edge
-    Intent.ADD: Preset(grow=0.03, soften=0.03, feather=0.25, most=LARGEST_FEATHER),
-    # a wide edge would let the rim of what is to go shine through
-    Intent.REMOVE: Preset(grow=0.02, soften=0.0, feather=1.0, most=2),
-    # the mask's edge is the subject's outline: neither eat it nor leave a halo of the old background
-    Intent.REPLACE_BACKGROUND: Preset(grow=0.004, soften=0.0, feather=1.0, most=2),
+    Intent.FILL: Preset(feather=0.15, most=32, widest=0.4, utmost=48),
+    # what stays behind the new thing shows through a wider edge
+    Intent.ADD: Preset(feather=0.25, most=32, widest=0.4, utmost=48),
+    # a wide edge over what is to go would let its rim shine through
+    Intent.REMOVE: Preset(feather=1.0, most=2, widest=0.4, utmost=48),
+    # the mask's edge is the subject's outline: a wide one would leave a halo of the old background
+    Intent.REPLACE_BACKGROUND: Preset(feather=1.0, most=2),
     # under a wide edge lie only the repeated border's streaks
-    Intent.EXPAND: Preset(grow=0.0, soften=0.0, feather=1.0, most=4),
+    Intent.EXPAND: Preset(feather=1.0, most=8),
 }
 
 
@@ -99,6 +97,7 @@ class RegionPlan:
         grow: Pixels by which the model's mask is widened, in pixels of the picture.
         soften: Width of its fading zone beyond that, in pixels of the picture.
         feather: Width of the soft edge, in pixels of the picture.
+        widest: Its width where the old picture under it is like its surroundings; at least `feather`.
         spill: Whether the soft edge lies outside the mask.
         join: How painted pixels are laid over the picture.
         match_colour: Whether the model's colour shift is taken out.
@@ -110,6 +109,7 @@ class RegionPlan:
     grow: int
     soften: int
     feather: int
+    widest: int
     spill: bool
     join: Join
     match_colour: bool
@@ -149,12 +149,12 @@ def plan_box(box: Box, part: Mask, blend: Blend, sizes: ModelSizes, *, intent: I
     Returns:
         The plan.
     """
-    preset = PRESETS[intent]
-    longer = max(box.width, box.height)
-    grow = math.ceil(preset.grow * longer) if blend.grow is None else blend.grow
-    feather = blend.feather
-    if feather is None:
-        feather = min(preset.most, round(preset.feather * masks.depth(part)))
+    feather = widest = blend.feather
+    if feather is None or widest is None:
+        preset, deep = PRESETS[intent], masks.depth(part)
+        feather = min(preset.most, round(preset.feather * deep))
+        widest = max(feather, min(preset.utmost, round(preset.widest * deep)))
+    grow = blend.grow or 0
     if blend.spill:
         grow = max(grow, feather)  # the model must paint all that shows through the outer edge
     return RegionPlan(
@@ -162,8 +162,9 @@ def plan_box(box: Box, part: Mask, blend: Blend, sizes: ModelSizes, *, intent: I
         size=model_size(box.width, box.height, sizes),
         intent=intent,
         grow=grow,
-        soften=math.ceil(preset.soften * longer) if blend.soften is None else blend.soften,
+        soften=blend.soften or 0,
         feather=feather,
+        widest=feather if blend.spill else widest,
         spill=blend.spill,
         join=blend.join,
         match_colour=blend.match_colour,
@@ -182,50 +183,30 @@ def edit_region(raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter) 
     Returns:
         A picture of the same size, profile and alpha plane; the same values wherever the mask is 0.
     """
-    box = plan.box
-    part_mask = np.ascontiguousarray(mask[box.slices])
+    part_mask = np.ascontiguousarray(mask[plan.box.slices])
+    scene = make_scene(raster.pixels, raster.icc_profile, part_mask, plan)
+    soft = _soft_edge(mask, plan, scene)
     pixels = raster.pixels.copy()
-    soft = _soft_edge(mask, plan)
-    paint_box(pixels, raster.icc_profile, part_mask, soft, plan, painter)
+    paint_box(pixels, raster.icc_profile, scene, part_mask, soft, plan, painter)
     return Raster(pixels=pixels, alpha=raster.alpha, icc_profile=raster.icc_profile, notes=raster.notes)
 
 
-def paint_box(
-    pixels: Pixels,
-    icc_profile: bytes | None,
-    part_mask: Mask,
-    soft: Mask,
-    plan: RegionPlan,
-    painter: Painter,
-    *,
-    number: int = 0,
-) -> None:
-    """Paint one box of a working copy, in place.
+def make_scene(
+    pixels: Pixels, icc_profile: bytes | None, part_mask: Mask, plan: RegionPlan, *, number: int = 0
+) -> Scene:
+    """Show a box to the model.
 
     Args:
-        pixels: The whole picture, uint8 (h, w, 3), writable.
+        pixels: The whole picture, uint8 (h, w, 3).
         icc_profile: Its profile; None means sRGB.
         part_mask: What is to be painted, float32 of the box.
-        soft: How much of what was painted shows, float32 of the box; 0 keeps the very values.
         plan: Where and how.
-        painter: The model.
         number: Which pass of the edit this is.
+
+    Returns:
+        The scene, at the model's size.
     """
     part = np.ascontiguousarray(pixels[plan.box.slices])
-    scene = _scene(part, icc_profile, part_mask, plan, number)
-    painted = painter(scene)
-    if plan.join is Join.POISSON:
-        painted = poisson_joined(painted, scene.pixels, (resize_soft_mask(part_mask, plan.size) > 0).astype(np.float32))
-    elif plan.match_colour:
-        painted = match_colour(painted, scene.pixels, _repainted(scene.mask))
-    painted = resize_pixels(painted, (plan.box.width, plan.box.height))
-    target = pixels[plan.box.slices]
-    for top in range(0, plan.box.height, BAND):
-        rows = slice(top, top + BAND)
-        target[rows] = composite(part[rows], from_srgb(painted[rows], icc_profile), soft[rows])
-
-
-def _scene(part: Pixels, icc_profile: bytes | None, part_mask: Mask, plan: RegionPlan, number: int) -> Scene:
     # What is made many times smaller is made smaller first: distances and profiles then cost the model's size.
     scale = max(1.0, plan.box.width / plan.size[0] / FINER, plan.box.height / plan.size[1] / FINER)
     if scale > 1.0:
@@ -237,6 +218,38 @@ def _scene(part: Pixels, icc_profile: bytes | None, part_mask: Mask, plan: Regio
         box=plan.box,
         number=number,
     )
+
+
+def paint_box(
+    pixels: Pixels,
+    icc_profile: bytes | None,
+    scene: Scene,
+    part_mask: Mask,
+    soft: Mask,
+    plan: RegionPlan,
+    painter: Painter,
+) -> None:
+    """Paint one box of a working copy, in place.
+
+    Args:
+        pixels: The whole picture, uint8 (h, w, 3), writable.
+        icc_profile: Its profile; None means sRGB.
+        scene: The box as the model sees it, from `make_scene`.
+        part_mask: What is to be painted, float32 of the box.
+        soft: How much of what was painted shows, float32 of the box; 0 keeps the very values.
+        plan: Where and how.
+        painter: The model.
+    """
+    painted = painter(scene)
+    if plan.join is Join.POISSON:
+        painted = poisson_joined(painted, scene.pixels, (resize_soft_mask(part_mask, plan.size) > 0).astype(np.float32))
+    elif plan.match_colour:
+        painted = match_colour(painted, scene.pixels, _repainted(scene.mask))
+    painted = resize_pixels(painted, (plan.box.width, plan.box.height))
+    target = pixels[plan.box.slices]
+    for top in range(0, plan.box.height, BAND):
+        rows = slice(top, top + BAND)
+        target[rows] = composite(target[rows], from_srgb(painted[rows], icc_profile), soft[rows])
 
 
 def _repainted(mask: Mask) -> Mask:
@@ -251,10 +264,15 @@ def _with_rim(mask: Mask, box: Box) -> Mask:
     return np.ascontiguousarray(mask[max(0, box.top - 1) : box.bottom + 1, max(0, box.left - 1) : box.right + 1])
 
 
-def _soft_edge(mask: Mask, plan: RegionPlan) -> Mask:
-    """Feather the mask within the box."""
+def _soft_edge(mask: Mask, plan: RegionPlan, scene: Scene) -> Mask:
+    """Feather the mask within the box, where the old picture allows it more widely."""
     box = plan.box
     top, left = min(1, box.top), min(1, box.left)
-    feather = masks.outward_feather if plan.spill else masks.inward_feather
-    soft = feather(_with_rim(mask, box), plan.edge)
+    rim = _with_rim(mask, box)
+    if plan.spill:
+        soft = masks.outward_feather(rim, plan.edge)
+    else:
+        wider = plan.widest > plan.feather and plan.join is not Join.POISSON
+        alike = likeness(scene.pixels, scene.mask) if wider else None
+        soft = masks.inward_feather(rim, plan.edge, widest=plan.widest if wider else 0, alike=alike)
     return soft[top : top + box.height, left : left + box.width]

@@ -8,6 +8,7 @@ import numpy as np
 
 from editing.blending import Intent, Prefill
 from editing.boxes import Box, model_size, outside, padded_size
+from editing.catalogue import starts_from_picture
 from editing.checkpoints import Checkpoint
 from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
@@ -18,13 +19,11 @@ from editing.prefill import prefilled
 from editing.rasters import Mask, Pixels, Raster
 from editing.regions import RegionPlan, Scene, edit_region, plan_region
 from editing.resampling import resize_pixels
-from editing.seams import SEAM_WIDTH, WIDE, Seam, measure_seam, merged
+from editing.seams import SEAM_REACH, Seam, measure_seam, merged
 from editing.seeds import derived_seed
 
 MaskedEdit: TypeAlias = Inpaint | Outpaint | Erase
 
-_SEAM_REACH = 3 * WIDE * SEAM_WIDTH + 1
-"""Surroundings of a border that its measurement looks at, in pixels."""
 _PREFILLS = {
     Intent.FILL: Prefill.BLUR,
     Intent.ADD: Prefill.KEEP,
@@ -107,19 +106,21 @@ def masked(operation: MaskedEdit, checkpoint: Checkpoint, paint: Paint, expect: 
     """
     job = _Job(operation, checkpoint, paint)
     retry, first = operation.retry, operation.sampling.seed
-    best: Outcome | None = None
-    tries: list[SeamTry] = []
-    for number in range(1 + (retry.attempts if retry else 0)):
+
+    def attempt(number: int) -> Outcome:
         expect(job.passes)
-        outcome = job.run(replace(operation.sampling, seed=derived_seed(first, "retry", number)))
-        if best is None or outcome.seam is None or best.seam is None or outcome.seam.score < best.seam.score:
-            best = outcome
-        if retry is None or outcome.seam is None:
+        return job.run(replace(operation.sampling, seed=derived_seed(first, "retry", number)))
+
+    best = latest = attempt(0)
+    tries: list[SeamTry] = []
+    while retry is not None and latest.seam is not None:
+        tries.append(SeamTry(seed=latest.sampling.seed, score=latest.seam.score))
+        if latest.seam.score <= retry.limit or len(tries) > retry.attempts:
             break
-        tries.append(SeamTry(seed=outcome.sampling.seed, score=outcome.seam.score))
-        if outcome.seam.score <= retry.limit:
-            break
-    return replace(best, tries=tuple(tries))  # type: ignore[type-var] # the loop runs at least once
+        latest = attempt(len(tries))
+        if latest.seam is not None and best.seam is not None and latest.seam.score < best.seam.score:
+            best = latest
+    return replace(best, tries=tuple(tries))
 
 
 class _Job:
@@ -204,6 +205,7 @@ class _Job:
             grow=plan.grow,
             soften=plan.soften,
             feather=plan.feather,
+            widest=plan.widest,
             prefill=self._prefill,
             join=plan.join,
             match_colour=plan.match_colour,
@@ -213,16 +215,16 @@ class _Job:
         """Measure the border near which anything was painted; only those parts are converted to sRGB."""
         if self._extension is not None:
             old = self._extension.old
-            strips = extension_strips(old, self._frame, _SEAM_REACH)
+            strips = extension_strips(old, self._frame, SEAM_REACH)
             return merged([_seam_of(raster, strip, outside(strip, (old,))) for strip in strips])
         assert not isinstance(self._operation, Outpaint)  # noqa: S101 - for the type checker
-        near = _widened(self._plans[0].box, _SEAM_REACH, raster.size)
+        near = _widened(self._plans[0].box, SEAM_REACH, raster.size)
         return _seam_of(raster, near, self._operation.mask[near.slices])
 
 
 def _prefill(operation: MaskedEdit, intent: Intent) -> Prefill | None:
     """What the model starts from; nothing where it starts from noise alone."""
-    if operation.sampling.strength >= 1.0:
+    if not starts_from_picture(operation.sampling):
         return None
     return operation.blend.prefill or _PREFILLS[intent]
 

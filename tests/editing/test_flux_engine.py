@@ -274,12 +274,14 @@ def test_the_prompt_and_the_guidance_reach_the_model(engine: EditEngine) -> None
     assert len(digests) == 3
 
 
-def test_erase_is_fill_with_an_empty_prompt_and_the_blend_of_a_removal(engine: EditEngine) -> None:
-    erased = run(engine, erase())
-    facts = erased.facts.blend
-    wordless = inpaint(prompt="", blend=Blend(grow=facts.grow, soften=facts.soften, feather=facts.feather))
-    assert facts.feather <= 2  # a wide edge would let the rim of what is to go shine through
-    assert erased.raster.pixel_sha256 == run(engine, wordless).raster.pixel_sha256
+def test_erase_is_fill_with_an_empty_prompt_and_the_edge_of_a_removal(engine: EditEngine) -> None:
+    edge = Blend(feather=2)
+    wordless = inpaint(prompt="", blend=edge)
+    assert run(engine, erase(blend=edge)).raster.pixel_sha256 == run(engine, wordless).raster.pixel_sha256
+    facts = run(engine, erase()).facts.blend
+    assert facts.intent is Intent.REMOVE
+    assert facts.feather <= 2  # a wide edge over what is to go would let its rim shine through
+    assert facts.widest > 2
 
 
 @pytest.mark.parametrize("intent", [Intent.FILL, Intent.ADD, Intent.REPLACE_BACKGROUND])

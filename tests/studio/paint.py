@@ -129,6 +129,7 @@ def blend_of(operation: Inpaint | Outpaint | Erase) -> BlendFacts:
         grow=blend.grow or 0,
         soften=blend.soften or 0,
         feather=blend.feather or 0,
+        widest=blend.feather or 0,
         prefill=blend.prefill,
         join=blend.join,
         match_colour=blend.match_colour,
