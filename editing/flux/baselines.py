@@ -38,11 +38,13 @@ class FillBaselines:
         """Set up; the weights load when first used.
 
         Args:
-            settings: Those of the engine that is compared.
+            settings: Those of the engine that is compared; its threads are torch's in this process.
 
         Raises:
             EngineError: `device_unknown` or `offload_unavailable`.
         """
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
         self._device = pick_device(settings)
         self._dtype = torch_dtype(settings.dtype, self._device)
         self._shelf = CheckpointShelf(settings, device=self._device, dtype=self._dtype)

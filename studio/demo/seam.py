@@ -34,7 +34,8 @@ def load_baselines(settings: Settings) -> "FillBaselines":
     """
     from studio.engines import build_baselines
 
-    baselines = build_baselines(settings)
+    # One thread: it is one small edit, and the service's worker is busy on every core meanwhile.
+    baselines = build_baselines(settings.model_copy(update={"threads": 1}))
     blank, everywhere = np.zeros((16, 16, 3), np.uint8), np.ones((16, 16), np.float32)
     baselines.plain(blank, everywhere, "", size=(16, 16), seed=0, steps=1, guidance=1.0)
     return baselines
