@@ -76,6 +76,25 @@ def seams(
     emit(_seam_table(scores), scores.to_json(), as_json=as_json)
 
 
+@app.command("large")
+def large(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Measure peak memory and seconds of whole jobs on large pictures, each in a process of its own."""
+    from studio.bench.large import CASES, run
+    from studio.cli.output import emit
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("jobs", total=len(CASES))
+        costs = run(CASES, on_progress=lambda done, _all: bar.update(task, completed=done))
+    table = Table("job", "megapixels", "peak", "bound", "seconds", title="whole jobs on flux-mini")
+    facts = [each.to_json() for each in costs]
+    for each in facts:
+        peak, bound = f"{each['peak_mb']} MB", f"{each['bound_mb']} MB"
+        table.add_row(each["name"], str(each["megapixels"]), peak, bound, str(each["seconds"]))
+    emit(table, {"jobs": facts}, as_json=as_json)
+    raise typer.Exit(0 if all(each["within"] for each in facts) else 1)
+
+
 def _seam_table(scores: "SeamScores") -> Table:
     from studio.bench.seams import METHODS, summary
 
