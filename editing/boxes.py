@@ -63,6 +63,31 @@ class Box:
         """Left, top, right, bottom."""
         return self.left, self.top, self.right, self.bottom
 
+    def shifted(self, across: int, down: int) -> "Box":
+        """Move this box.
+
+        Args:
+            across: Columns to the right.
+            down: Rows downwards.
+
+        Returns:
+            The moved box.
+        """
+        return Box(left=self.left + across, top=self.top + down, right=self.right + across, bottom=self.bottom + down)
+
+    def coarsened(self, factor: int) -> "Box":
+        """Find the places that lie wholly within this box, where each stands for `factor` pixels on each side.
+
+        Args:
+            factor: 1 or more.
+
+        Returns:
+            The box in such places; possibly empty.
+        """
+        left, top = -(-self.left // factor), -(-self.top // factor)
+        right, bottom = max(left, self.right // factor), max(top, self.bottom // factor)
+        return Box(left=left, top=top, right=right, bottom=bottom)
+
     def within(self, outer: "Box") -> "Box | None":
         """Cut this box to another.
 

@@ -40,13 +40,19 @@ class GrowthPass:
     box: Box
     known: tuple[Box, ...]
 
-    def mask(self) -> Mask:
+    def mask(self, factor: int = 1) -> Mask:
         """Say what this pass paints.
 
+        Args:
+            factor: Pixels on each side that one value stands for.
+
         Returns:
-            float32 (h, w) of the box: 1 where nothing is known, else 0.
+            float32 (h / factor, w / factor) of the box, rounded up: 0 where everything is known, else 1.
         """
-        return outside(self.box, self.known)
+        box = self.box
+        here = Box(left=0, top=0, right=-(-box.width // factor), bottom=-(-box.height // factor))
+        parts = [part.shifted(-box.left, -box.top).coarsened(factor) for part in self.known]
+        return outside(here, parts)
 
 
 def plan_growth(

@@ -191,7 +191,20 @@ def inward_feather(mask: Mask, pixels: int, *, widest: int = 0, alike: Mask | No
     if factor > 1:
         ramp = np.asarray(cv2.resize(ramp, mask.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
         np.maximum(ramp, _FAINTEST, out=ramp)
-    return np.asarray(np.minimum(mask, ramp), dtype=np.float32)
+    ramp = np.ascontiguousarray(ramp, dtype=np.float32)
+    return np.minimum(mask, ramp, out=ramp)
+
+
+def coarseness(area: int) -> int:
+    """Choose how coarsely distances are measured, which cost many bytes a pixel.
+
+    Args:
+        area: Pixels of a mask.
+
+    Returns:
+        Pixels on each side that one place of the measurement stands for; 1 up to `LARGE`.
+    """
+    return math.ceil(math.sqrt(area / LARGE))
 
 
 def _inside(mask: Mask) -> tuple[npt.NDArray[np.uint8], int]:
@@ -201,7 +214,7 @@ def _inside(mask: Mask) -> tuple[npt.NDArray[np.uint8], int]:
         uint8, 1 where any of the mask falls, and how many pixels one of its places stands for on each side.
     """
     inside = (mask > 0.0).view(np.uint8)
-    factor = math.ceil(math.sqrt(mask.size / LARGE))
+    factor = coarseness(mask.size)
     if factor <= 1:
         return inside, 1
     spread = cv2.dilate(inside, np.ones((factor + 1, factor + 1), np.uint8))

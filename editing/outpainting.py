@@ -11,7 +11,7 @@ from editing.blending import Blend, Intent
 from editing.boxes import Box, ModelSizes, outside
 from editing.growth import GrowthPass, plan_growth
 from editing.placement import Placement
-from editing.rasters import Mask, Raster
+from editing.rasters import Mask, Pixels, Plane, Raster
 from editing.regions import Painter, RegionPlan, make_scene, paint_box, plan_box
 
 LAP = 1 / 8
@@ -33,7 +33,7 @@ class Extension:
     plans: tuple[RegionPlan, ...]
 
 
-def extend(raster: Raster, placement: Placement) -> Raster:
+def extend(raster: Raster, placement: Placement) -> tuple[Pixels, Plane | None]:
     """Lay a picture on a larger canvas.
 
     Args:
@@ -41,7 +41,8 @@ def extend(raster: Raster, placement: Placement) -> Raster:
         placement: The canvas and the picture's place in it, checked against the picture's size.
 
     Returns:
-        The picture in its place; the rest repeats its border (opaque, where there is an alpha plane).
+        The picture in its place, uint8 (h, w, 3), and its alpha plane, uint8 (h, w), if it has one. The rest repeats
+        its border, opaque.
     """
     margins = (
         placement.top,
@@ -50,11 +51,10 @@ def extend(raster: Raster, placement: Placement) -> Raster:
         placement.width - placement.left - raster.width,
     )
     pixels = np.asarray(cv2.copyMakeBorder(raster.pixels, *margins, cv2.BORDER_REPLICATE), dtype=np.uint8)
-    alpha = None
-    if raster.alpha is not None:
-        bordered = cv2.copyMakeBorder(raster.alpha, *margins, cv2.BORDER_CONSTANT, value=[255])
-        alpha = np.asarray(bordered, dtype=np.uint8)
-    return Raster(pixels=pixels, alpha=alpha, icc_profile=raster.icc_profile, notes=raster.notes)
+    if raster.alpha is None:
+        return pixels, None
+    bordered = cv2.copyMakeBorder(raster.alpha, *margins, cv2.BORDER_CONSTANT, value=[255])
+    return pixels, np.asarray(bordered, dtype=np.uint8)
 
 
 def plan_extension(size: tuple[int, int], placement: Placement, blend: Blend, sizes: ModelSizes) -> Extension:
@@ -72,46 +72,83 @@ def plan_extension(size: tuple[int, int], placement: Placement, blend: Blend, si
     old = Box(left=placement.left, top=placement.top, right=placement.left + size[0], bottom=placement.top + size[1])
     passes = plan_growth(old, (placement.width, placement.height), sizes, context=blend.context)
     inside = replace(blend, spill=False)
-    plans = [plan_box(each.box, each.mask(), inside, sizes, intent=Intent.EXPAND) for each in passes]
+    plans = [plan_box(each.box, inside, sizes, Intent.EXPAND, deep=_depth(each)) for each in passes]
     return Extension(old=old, passes=tuple(passes), plans=tuple(plans))
 
 
-def paint_extension(canvas: Raster, extension: Extension, painter: Painter) -> Raster:
-    """Paint all that is new on a canvas.
+def _depth(each: GrowthPass) -> float:
+    factor = masks.coarseness(each.box.area)
+    return factor * masks.depth(each.mask(factor))
+
+
+def paint_extension(picture: Raster, placement: Placement, extension: Extension, painter: Painter) -> Raster:
+    """Extend a picture and paint all that is new.
 
     Args:
-        canvas: From `extend`.
+        picture: The picture.
+        placement: The canvas and the picture's place in it.
         extension: From `plan_extension`.
         painter: The model; asked once a pass.
 
     Returns:
         The finished picture: every value of the old one where it lay.
     """
-    pixels = canvas.pixels.copy()
+    pixels, alpha = extend(picture, placement)
     for number, (each, plan) in enumerate(zip(extension.passes, extension.plans, strict=True)):
-        fresh = each.mask()
-        mask, soft = _lapped(fresh, extension.old, each, plan)
-        scene = make_scene(pixels, canvas.icc_profile, mask, plan, number=number)
-        paint_box(pixels, canvas.icc_profile, scene, mask, soft, plan, painter)
-    return Raster(pixels=pixels, alpha=canvas.alpha, icc_profile=canvas.icc_profile, notes=canvas.notes)
+        mask, ramp = _lapped(extension.old, each, plan)
+        scene = make_scene(pixels, picture.icc_profile, mask, plan, number=number)
+        soft = _Rows(ramp, each.box, extension.old)
+        paint_box(pixels, picture.icc_profile, scene, mask, soft, plan, painter)
+    return Raster(pixels=pixels, alpha=alpha, icc_profile=picture.icc_profile, notes=picture.notes)
 
 
-def _lapped(fresh: Mask, old: Box, each: GrowthPass, plan: RegionPlan) -> tuple[Mask, Mask]:
-    """What a pass paints, and how much of it shows.
+def _lapped(old: Box, each: GrowthPass, plan: RegionPlan) -> tuple[Mask, Mask]:
+    """What a pass paints, and how much of it shows; of a large box at a coarser scale.
 
     It may paint over earlier passes, where a wide soft edge then joins two pictures of the same thing; never over the
     old picture, at whose border the edge is the plan's.
     """
+    factor = masks.coarseness(each.box.area)
+    fresh = each.mask(factor)
+    edge = round(plan.edge / factor)
     if each.known == (old,):
-        return fresh, masks.inward_feather(fresh, plan.edge)
-    lap = round(LAP * min(each.box.width, each.box.height))
+        return fresh, masks.inward_feather(fresh, edge)
+    lap = round(LAP * min(each.box.width, each.box.height) / factor)
     distance = cv2.distanceTransform((fresh <= 0.0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    mask = (distance <= np.float32(lap)).astype(np.float32)
-    beside = outside(each.box, (old,))
-    mask = np.minimum(mask, beside)
+    beside = GrowthPass(box=each.box, known=(old,)).mask(factor)
+    mask = np.minimum((distance <= np.float32(lap)).astype(np.float32), beside)
     # over earlier passes' pixels: the more of the new, the nearer to what is fresh
     ramp = np.clip(1.0 - distance / np.float32(lap + 1), 0.0, 1.0).astype(np.float32)
-    return mask, np.minimum(np.minimum(ramp, mask), masks.inward_feather(beside, plan.edge))
+    return mask, np.minimum(np.minimum(ramp, mask), masks.inward_feather(beside, edge))
+
+
+class _Rows:
+    """Reads a soft edge row by row at the box's own scale; exactly 0 over the old picture."""
+
+    def __init__(self, ramp: Mask, box: Box, old: Box) -> None:
+        self._ramp = ramp
+        self._box = box
+        self._old = old
+        self._factor = masks.coarseness(box.area)
+
+    def __call__(self, rows: slice) -> Mask:
+        part = Box(
+            left=self._box.left, top=self._box.top + rows.start, right=self._box.right, bottom=self._box.top + rows.stop
+        )
+        new = outside(part, (self._old,))
+        if self._factor == 1:
+            return np.minimum(self._ramp[rows], new)
+        # where a pixel lies among the coarse places; centres, as OpenCV's resize has them
+        scale, shift = 1.0 / self._factor, 0.5 / self._factor - 0.5
+        places = np.array([[scale, 0.0, shift], [0.0, scale, rows.start * scale + shift]])
+        read = cv2.warpAffine(
+            self._ramp,
+            places,
+            (part.width, part.height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.minimum(np.asarray(read, dtype=np.float32), new)
 
 
 def extension_strips(old: Box, canvas: tuple[int, int], reach: int) -> Sequence[Box]:

@@ -133,25 +133,25 @@ def plan_region(mask: Mask, blend: Blend, sizes: ModelSizes, *, intent: Intent =
         The plan.
     """
     box = edit_box(bounds(mask), (mask.shape[1], mask.shape[0]), sizes, context=blend.context)
-    return plan_box(box, _with_rim(mask, box), blend, sizes, intent=intent)
+    return plan_box(box, blend, sizes, intent, deep=masks.depth(_with_rim(mask, box)))
 
 
-def plan_box(box: Box, part: Mask, blend: Blend, sizes: ModelSizes, *, intent: Intent) -> RegionPlan:
+def plan_box(box: Box, blend: Blend, sizes: ModelSizes, intent: Intent, *, deep: float) -> RegionPlan:
     """Decide how an edit takes place whose box is known.
 
     Args:
         box: What the model sees.
-        part: The mask there, float32; a pixel more on each side does not matter.
         blend: What the request says about it.
         sizes: What the model likes.
         intent: What the edit is for.
+        deep: How deep the mask is, from `masks.depth`.
 
     Returns:
         The plan.
     """
     feather = widest = blend.feather
     if feather is None or widest is None:
-        preset, deep = PRESETS[intent], masks.depth(part)
+        preset = PRESETS[intent]
         feather = min(preset.most, round(preset.feather * deep))
         widest = max(feather, min(preset.utmost, round(preset.widest * deep)))
     grow = blend.grow or 0
@@ -187,7 +187,7 @@ def edit_region(raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter) 
     scene = make_scene(raster.pixels, raster.icc_profile, part_mask, plan)
     soft = _soft_edge(mask, plan, scene)
     pixels = raster.pixels.copy()
-    paint_box(pixels, raster.icc_profile, scene, part_mask, soft, plan, painter)
+    paint_box(pixels, raster.icc_profile, scene, part_mask, lambda rows: soft[rows], plan, painter)
     return Raster(pixels=pixels, alpha=raster.alpha, icc_profile=raster.icc_profile, notes=raster.notes)
 
 
@@ -199,7 +199,7 @@ def make_scene(
     Args:
         pixels: The whole picture, uint8 (h, w, 3).
         icc_profile: Its profile; None means sRGB.
-        part_mask: What is to be painted, float32 of the box.
+        part_mask: What is to be painted, float32 of the box at any scale.
         plan: Where and how.
         number: Which pass of the edit this is.
 
@@ -209,7 +209,7 @@ def make_scene(
     part = np.ascontiguousarray(pixels[plan.box.slices])
     # What is made many times smaller is made smaller first: distances and profiles then cost the model's size.
     scale = max(1.0, plan.box.width / plan.size[0] / FINER, plan.box.height / plan.size[1] / FINER)
-    if scale > 1.0:
+    if scale > 1.0 or part_mask.shape != (plan.box.height, plan.box.width):
         part_mask = resize_soft_mask(part_mask, (FINER * plan.size[0], FINER * plan.size[1]))
     denoise = masks.denoise_mask(part_mask, math.ceil(plan.grow / scale), math.ceil(plan.soften / scale))
     return Scene(
@@ -225,7 +225,7 @@ def paint_box(
     icc_profile: bytes | None,
     scene: Scene,
     part_mask: Mask,
-    soft: Mask,
+    soft: Callable[[slice], Mask],
     plan: RegionPlan,
     painter: Painter,
 ) -> None:
@@ -235,8 +235,8 @@ def paint_box(
         pixels: The whole picture, uint8 (h, w, 3), writable.
         icc_profile: Its profile; None means sRGB.
         scene: The box as the model sees it, from `make_scene`.
-        part_mask: What is to be painted, float32 of the box.
-        soft: How much of what was painted shows, float32 of the box; 0 keeps the very values.
+        part_mask: What is to be painted, float32 of the box at any scale.
+        soft: Rows of the box -> how much of what was painted shows there, float32; 0 keeps the very values.
         plan: Where and how.
         painter: The model.
     """
@@ -248,8 +248,8 @@ def paint_box(
     painted = resize_pixels(painted, (plan.box.width, plan.box.height))
     target = pixels[plan.box.slices]
     for top in range(0, plan.box.height, BAND):
-        rows = slice(top, top + BAND)
-        target[rows] = composite(target[rows], from_srgb(painted[rows], icc_profile), soft[rows])
+        rows = slice(top, min(top + BAND, plan.box.height))
+        target[rows] = composite(target[rows], from_srgb(painted[rows], icc_profile), soft(rows))
 
 
 def _repainted(mask: Mask) -> Mask:
@@ -261,7 +261,7 @@ def _repainted(mask: Mask) -> Mask:
 
 def _with_rim(mask: Mask, box: Box) -> Mask:
     """Cut a mask to a box and one pixel more, where there is one: a box that cuts close must not hide an edge."""
-    return np.ascontiguousarray(mask[max(0, box.top - 1) : box.bottom + 1, max(0, box.left - 1) : box.right + 1])
+    return mask[max(0, box.top - 1) : box.bottom + 1, max(0, box.left - 1) : box.right + 1]
 
 
 def _soft_edge(mask: Mask, plan: RegionPlan, scene: Scene) -> Mask:

@@ -14,7 +14,7 @@ from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
 from editing.engine import BlendFacts, PaintPass, SeamTry
 from editing.operations import Control, Erase, Generate, Img2Img, Inpaint, Outpaint, Sampling
-from editing.outpainting import Extension, extend, extension_strips, paint_extension, plan_extension
+from editing.outpainting import Extension, extension_strips, paint_extension, plan_extension
 from editing.prefill import prefilled
 from editing.rasters import Mask, Pixels, Raster
 from editing.regions import RegionPlan, Scene, edit_region, plan_region
@@ -172,7 +172,7 @@ class _Job:
     def _painted(self, painter: Callable[[Scene], Pixels]) -> Raster:
         operation = self._operation
         if isinstance(operation, Outpaint) and self._extension is not None:
-            return paint_extension(extend(operation.picture, operation.placement), self._extension, painter)
+            return paint_extension(operation.picture, operation.placement, self._extension, painter)
         assert not isinstance(operation, Outpaint)  # noqa: S101 - for the type checker: an outpaint has its extension
         return edit_region(operation.picture, operation.mask, self._plans[0], painter)
 

@@ -128,7 +128,7 @@ def test_outpainting_keeps_every_old_pixel_where_it_was_placed(data: st.DataObje
     top, right, bottom, left = margins
     placement = Placement.from_margins(picture.size, top=top, right=right, bottom=bottom, left=left)
     extension = plan_extension(picture.size, placement, data.draw(blends()), SMALL)
-    result = paint_extension(extend(picture, placement), extension, inverting)
+    result = paint_extension(picture, placement, extension, inverting)
     again = decode_picture(encode_picture(result, OutputFormat.PNG))
     assert again.size == (width + left + right, height + top + bottom)
     old = again.pixels[top : top + height, left : left + width]
@@ -247,10 +247,21 @@ def test_a_shift_that_differs_from_edge_to_edge_is_followed() -> None:
 
 def test_outpaint_fills_new_alpha_opaque_and_starts_from_the_border() -> None:
     picture = raster(20, 30, alpha=np.zeros((20, 30), np.uint8))
-    canvas = extend(picture, Placement.from_margins(picture.size, top=0, right=5, bottom=0, left=0))
-    assert canvas.alpha is not None
-    assert (canvas.alpha[:, 30:] == 255).all()
-    assert np.array_equal(canvas.pixels[:, 31], picture.pixels[:, 29])
+    pixels, alpha = extend(picture, Placement.from_margins(picture.size, top=0, right=5, bottom=0, left=0))
+    assert alpha is not None
+    assert (alpha[:, 30:] == 255).all()
+    assert np.array_equal(pixels[:, 31], picture.pixels[:, 29])
+
+
+def test_a_large_extension_is_exact_although_its_edges_are_measured_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("editing.masks.LARGE", 1500)
+    picture = raster(61, 83)
+    placement = Placement.from_margins(picture.size, top=37, right=41, bottom=0, left=59)
+    extension = plan_extension(picture.size, placement, Blend(match_colour=False), SMALL)
+    result = paint_extension(picture, placement, extension, lambda scene: np.full_like(scene.pixels, 255)).pixels
+    assert np.array_equal(result[37:98, 59:142], picture.pixels)
+    assert (result[:, :45] == 255).all()  # only the edge shows what was repeated
+    assert (result[:23] == 255).all()
 
 
 def test_later_passes_blend_over_earlier_ones_and_leave_no_gap() -> None:
@@ -263,7 +274,7 @@ def test_later_passes_blend_over_earlier_ones_and_leave_no_gap() -> None:
     def grey(scene: Scene) -> Pixels:
         return np.full_like(scene.pixels, 100 + 15 * (scene.number % 2))
 
-    result = paint_extension(extend(picture, placement), extension, grey).pixels[:, :, 0].astype(int)
+    result = paint_extension(picture, placement, extension, grey).pixels[:, :, 0].astype(int)
     assert set(np.unique(result)) >= {100, 107, 115}
     steps = np.abs(np.diff(result, axis=1))
     old = extension.old
