@@ -99,7 +99,7 @@ class Blend:
         context: Pixels of surroundings shown to the model.
         spill: Let the soft edge lie outside the mask. The record then says `exact_outside_mask: false`.
         prefill: What lies under the mask at the start. Refused where it has no effect (Fill at strength 1).
-        join: How painted pixels are laid over the picture.
+        join: How painted pixels are laid over the picture. None: softly, but for strokes too thin for a soft edge.
         match_colour: Take the model's colour shift out, as measured on the kept ring.
 
     Raises:
@@ -113,7 +113,7 @@ class Blend:
     context: int | None = None
     spill: bool = False
     prefill: Prefill | None = None
-    join: Join = Join.SOFT
+    join: Join | None = None
     match_colour: bool = True
 
     def __post_init__(self) -> None:

@@ -15,6 +15,10 @@ from editing.rasters import Mask, Pixels
 
 LARGEST_SHIFT = 40.0
 """Levels (of 255) by which a colour is corrected at most: beyond that it is content, not a shift."""
+GREY_WITHIN = 6
+"""Levels by which the channels of a grey pixel differ at most; JPEG files of grey pictures stay within."""
+GREY_BUT_FOR = 0.005
+"""Share of the kept pixels that may be off."""
 WORKING_SIDE = 256
 """The shift is smooth: it is measured on a picture of this longer side."""
 WIDE, NARROW = 32.0, 1.5
@@ -55,6 +59,27 @@ def match_colour(painted: Pixels, original: Pixels, repainted: Mask) -> Pixels:
     full = cv2.resize(shift, (width, height), interpolation=cv2.INTER_LINEAR)
     corrected = np.rint(painted.astype(np.float32) + np.asarray(full, dtype=np.float32))
     return np.asarray(np.clip(corrected, 0, 255), dtype=np.uint8)
+
+
+def match_palette(painted: Pixels, original: Pixels, repainted: Mask) -> Pixels:
+    """Paint in grey what continues a grey picture: a model leaves a tint there that no mean shows.
+
+    Args:
+        painted: What the model gave back, uint8 (h, w, 3), 0..255, sRGB.
+        original: What it was given, same shape.
+        repainted: float32 (h, w): above 0 where the model painted anew, 0 where it should have kept.
+
+    Returns:
+        uint8 (h, w, 3): the luma of `painted` (ITU-R BT.601) if all that was kept is grey, else `painted`.
+    """
+    kept = original[repainted <= 0.0]
+    if not kept.size:
+        return painted
+    off = kept.max(axis=1).astype(np.int16) - kept.min(axis=1)
+    if float(np.mean(off > GREY_WITHIN)) > GREY_BUT_FOR:
+        return painted
+    grey = cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
 
 
 def poisson_joined(painted: Pixels, original: Pixels, mask: Mask) -> Pixels:

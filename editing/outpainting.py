@@ -41,8 +41,8 @@ def extend(raster: Raster, placement: Placement) -> tuple[Pixels, Plane | None]:
         placement: The canvas and the picture's place in it, checked against the picture's size.
 
     Returns:
-        The picture in its place, uint8 (h, w, 3), and its alpha plane, uint8 (h, w), if it has one. The rest repeats
-        its border, opaque.
+        The picture in its place, uint8 (h, w, 3), and its alpha plane, uint8 (h, w), if it has one. The rest mirrors
+        the picture, opaque: under a soft edge a texture goes on so, where a repeated border is streaks.
     """
     margins = (
         placement.top,
@@ -50,7 +50,7 @@ def extend(raster: Raster, placement: Placement) -> tuple[Pixels, Plane | None]:
         placement.left,
         placement.width - placement.left - raster.width,
     )
-    pixels = np.asarray(cv2.copyMakeBorder(raster.pixels, *margins, cv2.BORDER_REPLICATE), dtype=np.uint8)
+    pixels = np.asarray(cv2.copyMakeBorder(raster.pixels, *margins, cv2.BORDER_REFLECT_101), dtype=np.uint8)
     if raster.alpha is None:
         return pixels, None
     bordered = cv2.copyMakeBorder(raster.alpha, *margins, cv2.BORDER_CONSTANT, value=[255])
@@ -117,8 +117,9 @@ def _lapped(old: Box, each: GrowthPass, plan: RegionPlan) -> tuple[Mask, Mask]:
     distance = cv2.distanceTransform((fresh <= 0.0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     beside = GrowthPass(box=each.box, known=(old,)).mask(factor)
     mask = np.minimum((distance <= np.float32(lap)).astype(np.float32), beside)
-    # over earlier passes' pixels: the more of the new, the nearer to what is fresh
-    ramp = np.clip(1.0 - distance / np.float32(lap + 1), 0.0, 1.0).astype(np.float32)
+    # over earlier passes' pixels: the more of the new, the nearer to what is fresh; one place beyond that, wholly new,
+    # so that nothing fresh is thinned where a coarse ramp is read between its places
+    ramp = np.clip(1.0 - (distance - 1.0) / np.float32(lap + 1), 0.0, 1.0).astype(np.float32)
     return mask, np.minimum(np.minimum(ramp, mask), masks.inward_feather(beside, edge))
 
 

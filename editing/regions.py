@@ -25,10 +25,14 @@ from editing.boxes import Box, ModelSizes, bounds, edit_box, model_size
 from editing.colour import from_srgb, to_srgb
 from editing.compositing import composite
 from editing.likeness import likeness
-from editing.matching import match_colour, poisson_joined
+from editing.matching import match_colour, match_palette, poisson_joined
 from editing.rasters import Mask, Pixels, Raster
 from editing.resampling import resize_pixels, resize_soft_mask
 
+CONTINUING = frozenset({Intent.REMOVE, Intent.EXPAND})
+"""Intents that bring nothing new: what is painted has the palette of what is kept."""
+THIN = 6.0
+"""Depth of a mask, in pixels, below which there is no room for a soft edge: gradients join better."""
 FINER = 2
 """The model's mask is made at up to this many times the model's size."""
 BAND = 512
@@ -60,7 +64,7 @@ PRESETS = {
     Intent.REMOVE: Preset(feather=1.0, most=2, widest=0.4, utmost=48),
     # the mask's edge is the subject's outline: a wide one would leave a halo of the old background
     Intent.REPLACE_BACKGROUND: Preset(feather=1.0, most=2),
-    # under a wide edge lie only the repeated border's streaks
+    # under the edge lies only the mirrored picture
     Intent.EXPAND: Preset(feather=1.0, most=8),
 }
 
@@ -166,9 +170,16 @@ def plan_box(box: Box, blend: Blend, sizes: ModelSizes, intent: Intent, *, deep:
         feather=feather,
         widest=feather if blend.spill else widest,
         spill=blend.spill,
-        join=blend.join,
+        join=blend.join or _fitting_join(blend, intent, deep),
         match_colour=blend.match_colour,
     )
+
+
+def _fitting_join(blend: Blend, intent: Intent, deep: float) -> Join:
+    """Choose how a mask of this depth is joined where the request does not say."""
+    thin = 0.0 < deep < THIN and blend.feather is None
+    may = blend.match_colour and not blend.spill and intent is not Intent.REPLACE_BACKGROUND
+    return Join.POISSON if thin and may else Join.SOFT
 
 
 def edit_region(raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter) -> Raster:
@@ -241,6 +252,8 @@ def paint_box(
         painter: The model.
     """
     painted = painter(scene)
+    if plan.match_colour and plan.intent in CONTINUING:
+        painted = match_palette(painted, scene.pixels, _repainted(scene.mask))
     if plan.join is Join.POISSON:
         painted = poisson_joined(painted, scene.pixels, (resize_soft_mask(part_mask, plan.size) > 0).astype(np.float32))
     elif plan.match_colour:

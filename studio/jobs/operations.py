@@ -275,7 +275,7 @@ class _Desk:
             context=given.get("context"),
             spill=given.get("spill", False),
             prefill=Prefill(given["prefill"]) if "prefill" in given else None,
-            join=Join(given.get("join", Join.SOFT)),
+            join=Join(given["join"]) if given.get("join") else None,
             match_colour=given.get("match_colour", True),
         )
 

@@ -159,7 +159,9 @@ class _Blended(_Request):
     prefill: Prefill | None = Field(
         None, description="What lies under the mask at the start; refused where the model starts from noise alone."
     )
-    join: Join = Field(Join.SOFT, description="Lay the result over the picture through a soft edge, or by gradients.")
+    join: Join | None = Field(
+        None, description="Lay the result over the picture through a soft edge, or by gradients; absent: as fits."
+    )
     match_colour: bool = Field(default=True, description="Take the model's colour shift out.")
     seam_limit: float | None = Field(
         None,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from editing.masks import depth
-from editing.matching import LARGEST_SHIFT, match_colour, poisson_joined
+from editing.matching import LARGEST_SHIFT, match_colour, match_palette, poisson_joined
 from editing.rasters import Mask, Pixels
 from tests.editing.pictures import box_mask, noise, scenery
 
@@ -149,3 +149,19 @@ def test_a_poisson_join_of_a_checkerboard_keeps_every_kept_square() -> None:
     mask = (np.indices((40, 40)).sum(axis=0) % 2).astype(np.float32)
     joined = poisson_joined(painted, original, mask)
     assert np.array_equal(joined[mask == 0], original[mask == 0])
+
+
+def test_what_continues_a_grey_picture_is_grey_and_what_continues_colours_is_not() -> None:
+    rng = np.random.default_rng(3)
+    grey = np.repeat(rng.integers(40, 200, (40, 40, 1), dtype=np.uint8), 3, axis=2)
+    mask = np.zeros((40, 40), np.float32)
+    mask[10:30, 10:30] = 1.0
+    tinted = grey.copy()
+    tinted[:, :, 0] += 20
+    matched = match_palette(tinted, grey, mask)
+    assert (matched.max(axis=2) == matched.min(axis=2)).all()
+    assert abs(float(matched.mean()) - float(tinted.mean())) < 4
+    coloured = grey.copy()
+    coloured[:5, :5, 2] = 255
+    assert np.array_equal(match_palette(tinted, coloured, mask), tinted)
+    assert np.array_equal(match_palette(tinted, grey, np.ones_like(mask)), tinted)

@@ -185,6 +185,25 @@ def test_a_thin_stroke_is_repainted_at_full_strength_in_its_middle() -> None:
     assert np.array_equal(soft[40, 20:60], hard[40, 20:60])
 
 
+@pytest.mark.parametrize(
+    ("blend", "intent", "join"),
+    [
+        (Blend(), Intent.FILL, Join.POISSON),
+        (Blend(join=Join.SOFT), Intent.FILL, Join.SOFT),
+        (Blend(feather=3), Intent.FILL, Join.SOFT),
+        (Blend(match_colour=False), Intent.FILL, Join.SOFT),
+        (Blend(spill=True), Intent.FILL, Join.SOFT),
+        (Blend(), Intent.REPLACE_BACKGROUND, Join.SOFT),
+    ],
+)
+def test_a_stroke_too_thin_for_a_soft_edge_is_joined_by_gradients_unless_that_contradicts(
+    blend: Blend, intent: Intent, join: Join
+) -> None:
+    stroke = box_mask(80, 80, (10, 38, 70, 43))
+    assert plan_region(stroke, blend, SMALL, intent=intent).join is join
+    assert plan_region(box_mask(80, 80, (10, 20, 70, 60)), blend, SMALL, intent=intent).join is Join.SOFT
+
+
 def test_a_mask_over_everything_repaints_everything_at_full_strength() -> None:
     picture = raster(60, 50)
     plan = plan_region(np.ones((60, 50), np.float32), Blend(), SMALL)
@@ -245,12 +264,12 @@ def test_a_shift_that_differs_from_edge_to_edge_is_followed() -> None:
     assert np.abs(result - 120)[60:70, 84:88].mean() < 7
 
 
-def test_outpaint_fills_new_alpha_opaque_and_starts_from_the_border() -> None:
+def test_outpaint_fills_new_alpha_opaque_and_mirrors_the_picture_beneath() -> None:
     picture = raster(20, 30, alpha=np.zeros((20, 30), np.uint8))
     pixels, alpha = extend(picture, Placement.from_margins(picture.size, top=0, right=5, bottom=0, left=0))
     assert alpha is not None
     assert (alpha[:, 30:] == 255).all()
-    assert np.array_equal(pixels[:, 31], picture.pixels[:, 29])
+    assert np.array_equal(pixels[:, 30:32], picture.pixels[:, [28, 27]])
 
 
 def test_a_large_extension_is_exact_although_its_edges_are_measured_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from editing import (
     Generate,
     Img2Img,
     Inpaint,
+    Join,
     Operation,
     Outpaint,
     PaintPass,
@@ -131,7 +132,7 @@ def blend_of(operation: Inpaint | Outpaint | Erase) -> BlendFacts:
         feather=blend.feather or 0,
         widest=blend.feather or 0,
         prefill=blend.prefill,
-        join=blend.join,
+        join=blend.join or Join.SOFT,
         match_colour=blend.match_colour,
     )
 
