@@ -53,7 +53,7 @@ class SeamCase:
         photograph: File name in scikit-image's data folder.
         kind: One of `KINDS`.
         operation: What our engine is asked.
-        before: The picture, or the canvas for outpainting (new part: repeated border), uint8 (h, w, 3), sRGB.
+        before: The picture, or the canvas for outpainting (new part: mirrored), uint8 (h, w, 3), sRGB.
         mask: float32 (h, w) of that size, 1 repaint, 0 keep.
     """
 
@@ -135,7 +135,7 @@ def _outpaint(number: int, name: str, photograph: Pixels, rng: np.random.Generat
         sampling=find(checkpoint).sampling(OperationName.OUTPAINT, seed=_SEED + number),
         checkpoint=checkpoint,
     )
-    canvas = np.asarray(cv2.copyMakeBorder(cut, above, below, before, after, cv2.BORDER_REPLICATE), np.uint8)
+    canvas = np.asarray(cv2.copyMakeBorder(cut, above, below, before, after, cv2.BORDER_REFLECT_101), np.uint8)
     mask = np.ones(canvas.shape[:2], np.float32)
     mask[above : above + height, before : before + width] = 0.0
     return SeamCase(number=number, photograph=name, kind="outpaint", operation=operation, before=canvas, mask=mask)

@@ -340,6 +340,50 @@ def test_an_outpaint_in_steps_has_a_seed_and_a_box_for_each_and_counts_them_all(
     assert seen == [Progress(step=step, steps=total) for step in range(1, total + 1)]
 
 
+def frame() -> np.ndarray:
+    mask = np.ones((90, 130), np.float32)
+    mask[6:-6, 6:-6] = 0.0
+    return mask
+
+
+def one_pixel() -> np.ndarray:
+    mask = np.zeros((90, 130), np.float32)
+    mask[44, 65] = 1.0
+    return mask
+
+
+def checkerboard() -> np.ndarray:
+    rows, columns = np.mgrid[:90, :130]
+    return ((rows + columns) % 2).astype(np.float32)
+
+
+def islands() -> np.ndarray:
+    """More than a thousand of them, none touching another."""
+    mask = np.zeros((90, 130), np.float32)
+    mask[1::3, 1::3] = 1.0
+    assert mask.sum() > 1000
+    return mask
+
+
+ODD_MASKS = {
+    "touching all four borders": frame,
+    "one pixel": one_pixel,
+    "checkerboard": checkerboard,
+    "islands": islands,
+}
+
+
+@pytest.mark.parametrize("checkpoint", ["flux-mini", "flux-mini-fill"])
+@pytest.mark.parametrize("name", ODD_MASKS)
+def test_an_odd_mask_is_painted_exactly_where_it_says(engine: EditEngine, name: str, checkpoint: str) -> None:
+    mask = ODD_MASKS[name]()
+    result = run(engine, inpaint(checkpoint, mask=mask))
+    changed = (result.raster.pixels != PICTURE.pixels).any(axis=2)
+    assert not changed[mask == 0].any()
+    assert changed[mask == 1].mean() > 0.9
+    assert result.facts.seam is not None
+
+
 def test_a_mask_over_everything_has_no_seam_and_is_painted_once(engine: EditEngine) -> None:
     everything = np.ones((PICTURE.height, PICTURE.width), np.float32)
     facts = run(engine, inpaint(mask=everything, retry=SeamRetry(limit=0.0, attempts=3))).facts
