@@ -101,6 +101,7 @@ class Blend:
         prefill: What lies under the mask at the start. Refused where it has no effect (Fill at strength 1).
         join: How painted pixels are laid over the picture. None: softly, but for strokes too thin for a soft edge.
         match_colour: Take the model's colour shift out, as measured on the kept ring.
+        match_grain: Give what was painted the noise of what was kept.
 
     Raises:
         OperationError: `blend_out_of_range`, or `blend_contradictory` for choices that cannot both be had.
@@ -115,6 +116,7 @@ class Blend:
     prefill: Prefill | None = None
     join: Join | None = None
     match_colour: bool = True
+    match_grain: bool = True
 
     def __post_init__(self) -> None:
         for name in ("grow", "soften", "feather", "context"):

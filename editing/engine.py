@@ -51,6 +51,7 @@ class BlendFacts:
         prefill: What the model started from; None where it started from noise alone.
         join: How it was laid over the picture.
         match_colour: Whether the colour shift was taken out.
+        match_grain: Whether noise was added where the kept part has more.
     """
 
     intent: Intent
@@ -61,6 +62,7 @@ class BlendFacts:
     prefill: Prefill | None
     join: Join
     match_colour: bool
+    match_grain: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

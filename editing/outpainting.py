@@ -12,7 +12,7 @@ from editing.boxes import Box, ModelSizes, outside
 from editing.growth import GrowthPass, plan_growth
 from editing.placement import Placement
 from editing.rasters import Mask, Pixels, Plane, Raster
-from editing.regions import Painter, RegionPlan, make_scene, paint_box, plan_box
+from editing.regions import Painter, Part, RegionPlan, make_scene, paint_box, plan_box
 
 LAP = 1 / 8
 """A pass paints this share of its box's shorter side over earlier passes, for a soft edge between the two."""
@@ -81,7 +81,9 @@ def _depth(each: GrowthPass) -> float:
     return factor * masks.depth(each.mask(factor))
 
 
-def paint_extension(picture: Raster, placement: Placement, extension: Extension, painter: Painter) -> Raster:
+def paint_extension(
+    picture: Raster, placement: Placement, extension: Extension, painter: Painter, *, grain_seed: int | None = None
+) -> Raster:
     """Extend a picture and paint all that is new.
 
     Args:
@@ -89,6 +91,7 @@ def paint_extension(picture: Raster, placement: Placement, extension: Extension,
         placement: The canvas and the picture's place in it.
         extension: From `plan_extension`.
         painter: The model; asked once a pass.
+        grain_seed: Of the noise that is matched; None matches none.
 
     Returns:
         The finished picture: every value of the old one where it lay.
@@ -97,8 +100,8 @@ def paint_extension(picture: Raster, placement: Placement, extension: Extension,
     for number, (each, plan) in enumerate(zip(extension.passes, extension.plans, strict=True)):
         mask, ramp = _lapped(extension.old, each, plan)
         scene = make_scene(pixels, picture.icc_profile, mask, plan, number=number)
-        soft = _Rows(ramp, each.box, extension.old)
-        paint_box(pixels, picture.icc_profile, scene, mask, soft, plan, painter)
+        part = Part(mask=mask, soft=_Rows(ramp, each.box, extension.old))
+        paint_box(pixels, picture.icc_profile, scene, part, plan, painter, grain_seed=grain_seed)
     return Raster(pixels=pixels, alpha=alpha, icc_profile=picture.icc_profile, notes=picture.notes)
 
 

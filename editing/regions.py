@@ -24,6 +24,7 @@ from editing.blending import Blend, Intent, Join
 from editing.boxes import Box, ModelSizes, bounds, edit_box, model_size
 from editing.colour import from_srgb, to_srgb
 from editing.compositing import composite
+from editing.grain import Grain, missing_grain
 from editing.likeness import likeness
 from editing.matching import match_colour, match_palette, poisson_joined
 from editing.rasters import Mask, Pixels, Raster
@@ -88,6 +89,19 @@ class Scene:
 
 Painter: TypeAlias = Callable[[Scene], Pixels]
 """From a scene to uint8 (h, w, 3) of its size, sRGB: painted where its mask is above 0; the rest shows its shift."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """What of a box is painted, and what of that shows.
+
+    Attributes:
+        mask: What is to be painted, float32 of the box at any scale.
+        soft: Rows of the box -> how much of what was painted shows there, float32; 0 keeps the very values.
+    """
+
+    mask: Mask
+    soft: Callable[[slice], Mask]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +196,9 @@ def _fitting_join(blend: Blend, intent: Intent, deep: float) -> Join:
     return Join.POISSON if thin and may else Join.SOFT
 
 
-def edit_region(raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter) -> Raster:
+def edit_region(
+    raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter, *, grain_seed: int | None = None
+) -> Raster:
     """Edit the masked part of a picture.
 
     Args:
@@ -190,6 +206,7 @@ def edit_region(raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter) 
         mask: The uploaded mask, float32 (h, w), 1 repaint .. 0 keep.
         plan: Where and how, from `plan_region` on this mask.
         painter: The model.
+        grain_seed: Of the noise that is matched; None matches none.
 
     Returns:
         A picture of the same size, profile and alpha plane; the same values wherever the mask is 0.
@@ -198,7 +215,8 @@ def edit_region(raster: Raster, mask: Mask, plan: RegionPlan, painter: Painter) 
     scene = make_scene(raster.pixels, raster.icc_profile, part_mask, plan)
     soft = _soft_edge(mask, plan, scene)
     pixels = raster.pixels.copy()
-    paint_box(pixels, raster.icc_profile, scene, part_mask, lambda rows: soft[rows], plan, painter)
+    part = Part(mask=part_mask, soft=lambda rows: soft[rows])
+    paint_box(pixels, raster.icc_profile, scene, part, plan, painter, grain_seed=grain_seed)
     return Raster(pixels=pixels, alpha=raster.alpha, icc_profile=raster.icc_profile, notes=raster.notes)
 
 
@@ -235,10 +253,11 @@ def paint_box(
     pixels: Pixels,
     icc_profile: bytes | None,
     scene: Scene,
-    part_mask: Mask,
-    soft: Callable[[slice], Mask],
+    part: Part,
     plan: RegionPlan,
     painter: Painter,
+    *,
+    grain_seed: int | None = None,
 ) -> None:
     """Paint one box of a working copy, in place.
 
@@ -246,23 +265,25 @@ def paint_box(
         pixels: The whole picture, uint8 (h, w, 3), writable.
         icc_profile: Its profile; None means sRGB.
         scene: The box as the model sees it, from `make_scene`.
-        part_mask: What is to be painted, float32 of the box at any scale.
-        soft: Rows of the box -> how much of what was painted shows there, float32; 0 keeps the very values.
+        part: What of the box is painted, and what of that shows.
         plan: Where and how.
         painter: The model.
+        grain_seed: Of the noise that is matched; None matches none.
     """
     painted = painter(scene)
     if plan.match_colour and plan.intent in CONTINUING:
         painted = match_palette(painted, scene.pixels, _repainted(scene.mask))
     if plan.join is Join.POISSON:
-        painted = poisson_joined(painted, scene.pixels, (resize_soft_mask(part_mask, plan.size) > 0).astype(np.float32))
+        painted = poisson_joined(painted, scene.pixels, (resize_soft_mask(part.mask, plan.size) > 0).astype(np.float32))
     elif plan.match_colour:
         painted = match_colour(painted, scene.pixels, _repainted(scene.mask))
     painted = resize_pixels(painted, (plan.box.width, plan.box.height))
     target = pixels[plan.box.slices]
+    grain = Grain() if grain_seed is None else missing_grain(painted, target, part.mask, seed=grain_seed)
     for top in range(0, plan.box.height, BAND):
         rows = slice(top, min(top + BAND, plan.box.height))
-        target[rows] = composite(target[rows], from_srgb(painted[rows], icc_profile), soft(rows))
+        grained = grain.added(painted[rows], plan.box.top + top)
+        target[rows] = composite(target[rows], from_srgb(grained, icc_profile), part.soft(rows))
 
 
 def _repainted(mask: Mask) -> Mask:

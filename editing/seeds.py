@@ -10,7 +10,7 @@ def derived_seed(seed: int, purpose: str, number: int) -> int:
 
     Args:
         seed: The request's seed, 0..2**64-1.
-        purpose: What it is for: `variant`, `pass` or `retry`.
+        purpose: What it is for: `variant`, `pass`, `retry`, `prefill` or `grain`.
         number: Which one; number 0 is the seed itself, so that one variant, pass or try is the plain request.
 
     Returns:

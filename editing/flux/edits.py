@@ -147,7 +147,7 @@ class _Job:
         """Paint it once, on one seed."""
         images: list[Pixels] = []
         painter = self._painter(sampling, images)
-        raster = self._painted(painter)
+        raster = self._painted(painter, sampling.seed)
         plan = self._plans[0]
         return Outcome(
             raster=raster,
@@ -169,12 +169,13 @@ class _Job:
         """Runs of the model that one try takes."""
         return len(self._plans)
 
-    def _painted(self, painter: Callable[[Scene], Pixels]) -> Raster:
+    def _painted(self, painter: Callable[[Scene], Pixels], seed: int) -> Raster:
         operation = self._operation
+        grain = derived_seed(seed, "grain", 1) if operation.blend.match_grain else None
         if isinstance(operation, Outpaint) and self._extension is not None:
-            return paint_extension(operation.picture, operation.placement, self._extension, painter)
+            return paint_extension(operation.picture, operation.placement, self._extension, painter, grain_seed=grain)
         assert not isinstance(operation, Outpaint)  # noqa: S101 - for the type checker: an outpaint has its extension
-        return edit_region(operation.picture, operation.mask, self._plans[0], painter)
+        return edit_region(operation.picture, operation.mask, self._plans[0], painter, grain_seed=grain)
 
     def _painter(self, sampling: Sampling, images: list[Pixels]) -> Callable[[Scene], Pixels]:
         operation = self._operation
@@ -209,6 +210,7 @@ class _Job:
             prefill=self._prefill,
             join=plan.join,
             match_colour=plan.match_colour,
+            match_grain=self._operation.blend.match_grain,
         )
 
     def _seam(self, raster: Raster) -> Seam | None:

@@ -277,6 +277,7 @@ class _Desk:
             prefill=Prefill(given["prefill"]) if "prefill" in given else None,
             join=Join(given["join"]) if given.get("join") else None,
             match_colour=given.get("match_colour", True),
+            match_grain=given.get("match_grain", True),
         )
 
     def route(self) -> Route | None:

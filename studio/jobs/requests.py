@@ -162,6 +162,7 @@ class _Blended(_Request):
     join: Join | None = Field(
         None, description="Lay the result over the picture through a soft edge, or by gradients; absent: as fits."
     )
+    match_grain: bool = Field(default=True, description="Give what was painted the noise of what was kept.")
     match_colour: bool = Field(default=True, description="Take the model's colour shift out.")
     seam_limit: float | None = Field(
         None,

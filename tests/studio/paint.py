@@ -134,6 +134,7 @@ def blend_of(operation: Inpaint | Outpaint | Erase) -> BlendFacts:
         prefill=blend.prefill,
         join=blend.join or Join.SOFT,
         match_colour=blend.match_colour,
+        match_grain=blend.match_grain,
     )
 
 
