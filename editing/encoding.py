@@ -75,7 +75,7 @@ def encode_picture(raster: Raster, output_format: OutputFormat, quality: int | N
             value=grade,
             limit=list(QUALITY),
         )
-    _check_side(raster, output_format)
+    check_side(raster.size, output_format)
     file = io.BytesIO()
     profile = raster.icc_profile or b""
     match output_format:
@@ -91,15 +91,24 @@ def encode_picture(raster: Raster, output_format: OutputFormat, quality: int | N
     return file.getvalue()
 
 
-def _check_side(raster: Raster, output_format: OutputFormat) -> None:
+def check_side(size: tuple[int, int], output_format: OutputFormat) -> None:
+    """Check that a format can hold a picture of some size; asked before an edit, it saves painting it for nothing.
+
+    Args:
+        size: Width and height, in pixels.
+        output_format: Kind of file.
+
+    Raises:
+        PictureError: `picture_too_large`.
+    """
     sides = {OutputFormat.WEBP: _WEBP_SIDE, OutputFormat.WEBP_LOSSY: _WEBP_SIDE, OutputFormat.JPEG: _JPEG_SIDE}
     limit = sides.get(output_format)
-    if limit is not None and max(raster.size) > limit:
+    if limit is not None and max(size) > limit:
         raise PictureError(
-            f"{output_format.value} holds sides up to {limit} pixels, got {raster.width}x{raster.height}",
+            f"{output_format.value} holds sides up to {limit} pixels, got {size[0]}x{size[1]}",
             code="picture_too_large",
             field="output_format",
-            value=max(raster.size),
+            value=max(size),
             limit=limit,
         )
 

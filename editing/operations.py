@@ -83,6 +83,14 @@ class Sampling:
                 value=self.strength,
                 limit=[0, 1],
             )
+        if self.steps - self.steps * self.strength >= self.steps:  # so small that rounding leaves no step to run
+            raise OperationError(
+                f"strength {self.strength} runs none of {self.steps} steps",
+                code="strength_out_of_range",
+                field="strength",
+                value=self.strength,
+                limit=[0, 1],
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,8 +78,8 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
     # 3 the operation itself: this finds whatever `editing` would refuse
     build(request.operation, parameters, prompt, files.load, intake.limits)
     # 4 may its checkpoints load?
-    for name in _checkpoints(parameters):
-        _require_licence(name, intake.licensed)
+    for field, name in _checkpoints(parameters):
+        _require_licence(name, field, intake.licensed)
     # 5 blobs first, one transaction after
     for data in files.given.values():
         intake.blobs.put(data)
@@ -122,19 +122,24 @@ def _require_room(intake: Intake) -> None:
         )
 
 
-def _checkpoints(parameters: Mapping[str, Any]) -> list[str]:
-    named = [parameters["checkpoint"], *(each["checkpoint"] for each in parameters.get("controls", ()))]
-    return [*named, parameters["inpainting_controlnet"]] if "inpainting_controlnet" in parameters else named
+def _checkpoints(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every checkpoint that the job needs, with the field that names it."""
+    found = [("checkpoint", parameters["checkpoint"])]
+    for index, each in enumerate(parameters.get("controls", ())):
+        found.append((f"controls[{index}].checkpoint", each["checkpoint"]))
+    if "inpainting_controlnet" in parameters:
+        found.append(("inpainting_controlnet", parameters["inpainting_controlnet"]))
+    return found
 
 
-def _require_licence(name: str, licensed: Callable[[str], bool]) -> None:
+def _require_licence(name: str, field: str, licensed: Callable[[str], bool]) -> None:
     """The engine asks again before it loads; asking here saves the caller a job that can only fail."""
     checkpoint = catalogue.find(name)
     if checkpoint.needs_acceptance and not licensed(name):
         raise Problem(
             "licence_not_accepted",
             f"{name} is under the {checkpoint.licence}; an operator must run studio models accept {name} first.",
-            "checkpoint",
+            field,
             name,
             checkpoint.licence,
         )
@@ -235,9 +240,12 @@ def _fill_in_defaults(operation: str, parameters: dict[str, Any], prefer: Sequen
 
 def _wanted(parameters: Mapping[str, Any]) -> Route | None:
     """The route that was asked for; naming its ControlNet asks for it too."""
+    net = parameters.get("inpainting_controlnet")
+    if net is not None:
+        catalogue.find(net, field="inpainting_controlnet")  # a misspelt name is that, not a route nobody can take
     if "route" in parameters:
         return Route(parameters["route"])
-    return Route.INPAINTING_CONTROLNET if "inpainting_controlnet" in parameters else None
+    return None if net is None else Route.INPAINTING_CONTROLNET
 
 
 def _fill_in_route(parameters: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ from editing import (
 )
 from editing.catalogue import check_operation
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
-from editing.encoding import OutputFormat
+from editing.encoding import OutputFormat, check_side
 from editing.masks import threshold
 from editing.opening import PictureLimits
 from studio.jobs.records import Input
@@ -104,12 +104,14 @@ def build(
     desk = _Desk(parameters, load, limits)
     made = _operation(operation, prompt or "", desk)
     check_operation(made)
+    output_format = OutputFormat(parameters.get("output_format", OutputFormat.PNG))
+    check_side(_size_of(made), output_format)
     return Built(
         operation=made,
         variants=check_count(parameters.get("n", VARIANTS[0])),
         sources=tuple(desk.sources),
         prompt=None if operation == "erase" else prompt or "",
-        output_format=OutputFormat(parameters.get("output_format", OutputFormat.PNG)),
+        output_format=output_format,
         quality=parameters.get("quality"),
     )
 
@@ -128,6 +130,19 @@ def _operation(operation: str, prompt: str, desk: "_Desk") -> Operation:
             return desk.erase()
         case _:
             raise OperationError(f"there is no operation {operation}", code="operation_unknown", field="operation")
+
+
+def _size_of(operation: Operation) -> tuple[int, int]:
+    """Width and height of what it makes."""
+    match operation:
+        case Generate():
+            return operation.width, operation.height
+        case Img2Img():
+            return operation.target
+        case Outpaint():
+            return operation.placement.width, operation.placement.height
+        case Inpaint() | Erase():
+            return operation.picture.size
 
 
 def place(picture: Raster, parameters: Mapping[str, Any]) -> Placement:
@@ -201,10 +216,12 @@ class _Desk:
 
     def outpaint(self, prompt: str) -> Outpaint:
         picture = self.picture("image")
+        placement = place(picture, self._parameters)
+        self._check_canvas(placement)
         return Outpaint(
             prompt=prompt,
             picture=picture,
-            placement=place(picture, self._parameters),
+            placement=placement,
             sampling=self.sampling(),
             checkpoint=self._parameters["checkpoint"],
             blend=self.blend(),
@@ -244,6 +261,19 @@ class _Desk:
         )
         level = self._parameters.get("threshold")
         return mask if level is None else threshold(mask, level)
+
+    def _check_canvas(self, placement: Placement) -> None:
+        """The operator's limit on pictures holds for what is made of them too."""
+        pixels, most = placement.width * placement.height, self._limits.max_pixels
+        if pixels > most:
+            shown = f"{placement.width}x{placement.height}"
+            raise OperationError(
+                f"the canvas may have {most} pixels, got {shown} = {pixels}",
+                code="canvas_too_large",
+                field="canvas",
+                value=shown,
+                limit=most,
+            )
 
     def size(self) -> tuple[int, int] | None:
         width, height = self._parameters.get("width"), self._parameters.get("height")

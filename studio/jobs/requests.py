@@ -70,8 +70,17 @@ def _whole(value: int) -> int:
     return value
 
 
-Whole = Annotated[int, AfterValidator(_whole)]
+def _no_boolean(value: object) -> object:
+    """A boolean would pass as 0 or 1: `n: true` asks for nothing that can be known."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("request_invalid", "a number is wanted, got {value}", {"value": value})
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean), AfterValidator(_whole)]
 """A whole number that every message can print; what it may be is judged by `editing`."""
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+"""A number; what it may be is judged by `editing`."""
 Text = Annotated[str, AfterValidator(_text), Field(json_schema_extra={"maxLength": TEXT_LIMIT})]
 Seed = Annotated[
     int,
@@ -93,7 +102,7 @@ Picture = Annotated[
     ),
 ]
 Strength = Annotated[
-    float | None,
+    Number | None,
     Field(json_schema_extra={"exclusiveMinimum": 0, "maximum": 1}, description="Share of the schedule that is run."),
 ]
 
@@ -110,9 +119,9 @@ class ControlShape(_Shape):
     mode: ControlMode = Field(ControlMode.PREPROCESS, description="Find edges in the image, or use it as it is.")
     low: Whole = Field(100, json_schema_extra=_within(CANNY_THRESHOLD), description="Lower Canny threshold.")
     high: Whole = Field(200, json_schema_extra=_within(CANNY_THRESHOLD), description="Upper Canny threshold.")
-    scale: float | None = Field(None, json_schema_extra=_within(CONTROL_SCALE), description="Conditioning scale.")
-    start: float | None = Field(None, json_schema_extra=_within((0, 1)), description="Share of steps where it begins.")
-    end: float | None = Field(None, json_schema_extra=_within((0, 1)), description="Share of steps where it ends.")
+    scale: Number | None = Field(None, json_schema_extra=_within(CONTROL_SCALE), description="Conditioning scale.")
+    start: Number | None = Field(None, json_schema_extra=_within((0, 1)), description="Share of steps where it begins.")
+    end: Number | None = Field(None, json_schema_extra=_within((0, 1)), description="Share of steps where it ends.")
     checkpoint: str | None = Field(None, max_length=200, description="A ControlNet of the catalogue.")
 
 
@@ -124,7 +133,7 @@ class _Request(_Shape):
         None, max_length=200, description="Name in GET /v1/models. That one runs, or none; absent: the default."
     )
     steps: Whole | None = Field(None, json_schema_extra=_within(STEPS), description="Denoising steps.")
-    guidance: float | None = Field(None, json_schema_extra=_within(GUIDANCE), description="FLUX's distilled guidance.")
+    guidance: Number | None = Field(None, json_schema_extra=_within(GUIDANCE), description="FLUX's distilled guidance.")
     seed: Seed | None = None
     n: Whole = Field(
         VARIANTS[0],
@@ -164,7 +173,7 @@ class _Blended(_Request):
     )
     match_grain: bool = Field(default=True, description="Give what was painted the noise of what was kept.")
     match_colour: bool = Field(default=True, description="Take the model's colour shift out.")
-    seam_limit: float | None = Field(
+    seam_limit: Number | None = Field(
         None,
         json_schema_extra=_within(SEAM_LIMIT),
         description="Paint again on a derived seed while the seam score is over this; the best try is kept.",
@@ -192,7 +201,7 @@ class _Masked(_Blended):
         description="Which part of the mask is edited: white, black, transparent; auto: transparent if the mask has "
         "transparency (the OpenAI rule), else white.",
     )
-    threshold: float | None = Field(
+    threshold: Number | None = Field(
         None,
         json_schema_extra={"exclusiveMinimum": 0, "maximum": 1},
         description="Make the mask hard: from this value on all is repainted, the rest is kept.",

@@ -30,6 +30,7 @@ BAD = {
     "seed -1": (lambda: Sampling(steps=1, guidance=1, seed=-1), "seed_out_of_range", "seed"),
     "strength 0": (lambda: sampling(strength=0.0), "strength_out_of_range", "strength"),
     "strength 1.01": (lambda: sampling(strength=1.01), "strength_out_of_range", "strength"),
+    "strength too small for a step": (lambda: sampling(strength=1e-17), "strength_out_of_range", "strength"),
     "strength NaN": (lambda: sampling(strength=math.nan), "strength_out_of_range", "strength"),
     "width 15": (lambda: generate(width=15), "size_unsupported", "width"),
     "height 100,000": (lambda: generate(height=100_000), "size_unsupported", "height"),

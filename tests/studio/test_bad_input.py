@@ -177,6 +177,14 @@ TABLE = [
     Bad("ControlNet that reads no mask", "inpaint", inpaint(checkpoint="flux-mini", inpainting_controlnet="flux-mini-canny"), "route_unsupported", "inpainting_controlnet", has_limit=True),
     Bad("ControlNet on Fill", "inpaint", inpaint(checkpoint="flux-mini-fill", inpainting_controlnet=NET), "route_unsupported", "inpainting_controlnet", has_limit=True),
     Bad("ControlNet beside a merge", "inpaint", inpaint(checkpoint="FLUX.1-dev", route="latent_merge", inpainting_controlnet=NET), "route_unsupported", "inpainting_controlnet", has_limit=True),
+    Bad("ControlNet nobody knows and no checkpoint", "inpaint", inpaint(inpainting_controlnet="x"), "checkpoint_unknown", "inpainting_controlnet", has_limit=True),
+    Bad("strength that runs no step", "img2img", img2img(strength=1e-17), "strength_out_of_range", "strength", has_limit=True),
+    Bad("variants are no boolean", "generate", generate(n=True), "request_invalid", "n"),
+    Bad("steps are no boolean", "generate", generate(steps=True), "request_invalid", "steps"),
+    Bad("strength is no boolean", "img2img", img2img(strength=True), "request_invalid", "strength"),
+    Bad("threshold is no boolean", "inpaint", inpaint(threshold=True), "request_invalid", "threshold"),
+    Bad("seam limit is no boolean", "erase", erase(seam_limit=True), "request_invalid", "seam_limit"),
+    Bad("canvas that WebP cannot hold", "outpaint", outpaint(left=17_000, output_format="webp"), "picture_too_large", "output_format", 413, has_limit=True),
     Bad("quality 0", "generate", generate(quality=0), "request_invalid", "quality", has_limit=True),
 ]  # fmt: skip
 
@@ -277,6 +285,18 @@ def test_picture_over_the_byte_limit_is_refused(make_studio: Callable[..., Studi
         "picture_too_large",
         1_000,
     )
+
+
+def test_canvas_over_the_operators_pixel_limit_is_refused(make_studio: Callable[..., Studio]) -> None:
+    studio = make_studio(max_pixels=4_000)
+    document = studio.http.post("/v1/outpaint", json=outpaint(left=30)).json()
+    assert (document["code"], document["field"], document["value"], document["limit"]) == (
+        "canvas_too_large",
+        "canvas",
+        "94x48",
+        4_000,
+    )
+    assert studio.http.post("/v1/outpaint", json=outpaint(left=10)).status_code == 202
 
 
 def test_picture_over_the_pixel_limit_is_refused(make_studio: Callable[..., Studio]) -> None:

@@ -177,8 +177,9 @@ def test_an_inpainting_controlnet_is_named_and_both_licences_are_asked(
     studio: Studio, picture: str, mask: str, given: dict[str, str]
 ) -> None:
     members = {"prompt": "", "image": picture, "mask": mask, "checkpoint": BASE} | given
-    for missing in (BASE, NET):
+    for missing, field in ((BASE, "checkpoint"), (NET, "inpainting_controlnet")):
         refused = studio.http.post("/v1/inpaint", json=members)
+        assert refused.json()["field"] == field, "the field that names it, or would"
         assert (refused.status_code, refused.json()["code"], refused.json()["value"]) == (
             403,
             "licence_not_accepted",
