@@ -75,6 +75,23 @@ class Box:
         """
         return Box(left=self.left + across, top=self.top + down, right=self.right + across, bottom=self.bottom + down)
 
+    def widened(self, reach: int, size: tuple[int, int]) -> "Box":
+        """Widen this box on every side, within a picture.
+
+        Args:
+            reach: Pixels on each side.
+            size: Width and height of the picture.
+
+        Returns:
+            The widened box.
+        """
+        return Box(
+            left=max(0, self.left - reach),
+            top=max(0, self.top - reach),
+            right=min(size[0], self.right + reach),
+            bottom=min(size[1], self.bottom + reach),
+        )
+
     def coarsened(self, factor: int) -> "Box":
         """Find the places that lie wholly within this box, where each stands for `factor` pixels on each side.
 

@@ -72,7 +72,8 @@ def plan_extension(size: tuple[int, int], placement: Placement, blend: Blend, si
     old = Box(left=placement.left, top=placement.top, right=placement.left + size[0], bottom=placement.top + size[1])
     passes = plan_growth(old, (placement.width, placement.height), sizes, context=blend.context)
     inside = replace(blend, spill=False)
-    plans = [plan_box(each.box, inside, sizes, Intent.EXPAND, deep=_depth(each)) for each in passes]
+    deep = max(_depth(each) for each in passes)  # one edge and one join for all, as the record says
+    plans = [plan_box(each.box, inside, sizes, Intent.EXPAND, deep=deep) for each in passes]
     return Extension(old=old, passes=tuple(passes), plans=tuple(plans))
 
 
@@ -113,7 +114,7 @@ def _lapped(old: Box, each: GrowthPass, plan: RegionPlan) -> tuple[Mask, Mask]:
     """
     factor = masks.coarseness(each.box.area)
     fresh = each.mask(factor)
-    edge = round(plan.edge / factor)
+    edge = round(plan.feather / factor)
     if each.known == (old,):
         return fresh, masks.inward_feather(fresh, edge)
     lap = round(LAP * min(each.box.width, each.box.height) / factor)
@@ -166,18 +167,21 @@ def extension_strips(old: Box, canvas: tuple[int, int], reach: int) -> Sequence[
     Returns:
         A box for every side on which the picture was extended.
     """
+    near = old.widened(reach, canvas)
+    # of a picture narrower than the reach, a strip ends at its other side: that border has a strip of its own
+    inner = Box(
+        left=min(old.left + reach, old.right),
+        top=min(old.top + reach, old.bottom),
+        right=max(old.right - reach, old.left),
+        bottom=max(old.bottom - reach, old.top),
+    )
     strips = []
     if old.left > 0:
-        strips.append(Box(left=max(0, old.left - reach), top=old.top, right=old.left + reach, bottom=old.bottom))
+        strips.append(Box(left=near.left, top=old.top, right=inner.left, bottom=old.bottom))
     if old.right < canvas[0]:
-        strips.append(
-            Box(left=old.right - reach, top=old.top, right=min(canvas[0], old.right + reach), bottom=old.bottom)
-        )
+        strips.append(Box(left=inner.right, top=old.top, right=near.right, bottom=old.bottom))
     if old.top > 0:
-        strips.append(Box(left=old.left, top=max(0, old.top - reach), right=old.right, bottom=old.top + reach))
+        strips.append(Box(left=old.left, top=near.top, right=old.right, bottom=inner.top))
     if old.bottom < canvas[1]:
-        strips.append(
-            Box(left=old.left, top=old.bottom - reach, right=old.right, bottom=min(canvas[1], old.bottom + reach))
-        )
-    whole = Box(left=0, top=0, right=canvas[0], bottom=canvas[1])
-    return [cut for strip in strips if (cut := strip.within(whole)) is not None]
+        strips.append(Box(left=old.left, top=inner.bottom, right=old.right, bottom=near.bottom))
+    return strips

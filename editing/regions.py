@@ -117,7 +117,8 @@ class RegionPlan:
         feather: Width of the soft edge, in pixels of the picture.
         widest: Its width where the old picture under it is like its surroundings; at least `feather`.
         spill: Whether the soft edge lies outside the mask.
-        join: How painted pixels are laid over the picture.
+        join: How painted pixels are laid over the picture. A gradient-domain join has no step to soften: its soft edge
+            is 0 unless the request asks for one.
         match_colour: Whether the model's colour shift is taken out.
     """
 
@@ -132,11 +133,6 @@ class RegionPlan:
     join: Join
     match_colour: bool
 
-    @property
-    def edge(self) -> int:
-        """Width of the soft edge that is made: a gradient-domain join has no step to soften."""
-        return 0 if self.join is Join.POISSON else self.feather
-
 
 def plan_region(mask: Mask, blend: Blend, sizes: ModelSizes, *, intent: Intent = Intent.FILL) -> RegionPlan:
     """Decide where and how an edit takes place.
@@ -150,8 +146,12 @@ def plan_region(mask: Mask, blend: Blend, sizes: ModelSizes, *, intent: Intent =
     Returns:
         The plan.
     """
-    box = edit_box(bounds(mask), (mask.shape[1], mask.shape[0]), sizes, context=blend.context)
-    return plan_box(box, blend, sizes, intent, deep=masks.depth(_with_rim(mask, box)))
+    painted, size = bounds(mask), (mask.shape[1], mask.shape[0])
+    deep = masks.depth(_with_rim(mask, painted))
+    if blend.spill:  # the soft edge must not end at the box's border
+        feather, _ = _edge(blend, intent, deep)
+        painted = painted.widened(feather, size)
+    return plan_box(edit_box(painted, size, sizes, context=blend.context), blend, sizes, intent, deep=deep)
 
 
 def plan_box(box: Box, blend: Blend, sizes: ModelSizes, intent: Intent, *, deep: float) -> RegionPlan:
@@ -167,11 +167,7 @@ def plan_box(box: Box, blend: Blend, sizes: ModelSizes, intent: Intent, *, deep:
     Returns:
         The plan.
     """
-    feather = widest = blend.feather
-    if feather is None or widest is None:
-        preset = PRESETS[intent]
-        feather = min(preset.most, round(preset.feather * deep))
-        widest = max(feather, min(preset.utmost, round(preset.widest * deep)))
+    feather, widest = _edge(blend, intent, deep)
     grow = blend.grow or 0
     if blend.spill:
         grow = max(grow, feather)  # the model must paint all that shows through the outer edge
@@ -182,15 +178,29 @@ def plan_box(box: Box, blend: Blend, sizes: ModelSizes, intent: Intent, *, deep:
         grow=grow,
         soften=blend.soften or 0,
         feather=feather,
-        widest=feather if blend.spill else widest,
+        widest=widest,
         spill=blend.spill,
-        join=blend.join or _fitting_join(blend, intent, deep),
+        join=_join(blend, intent, deep),
         match_colour=blend.match_colour,
     )
 
 
-def _fitting_join(blend: Blend, intent: Intent, deep: float) -> Join:
-    """Choose how a mask of this depth is joined where the request does not say."""
+def _edge(blend: Blend, intent: Intent, deep: float) -> tuple[int, int]:
+    """Choose how wide the soft edge is, and how wide at most where the old picture allows it."""
+    if blend.feather is not None:
+        return blend.feather, blend.feather
+    if _join(blend, intent, deep) is Join.POISSON:
+        return 0, 0
+    preset = PRESETS[intent]
+    feather = min(preset.most, round(preset.feather * deep))
+    widest = max(feather, min(preset.utmost, round(preset.widest * deep)))
+    return feather, feather if blend.spill else widest
+
+
+def _join(blend: Blend, intent: Intent, deep: float) -> Join:
+    """What the request says; else gradients where there is no room for a soft edge."""
+    if blend.join is not None:
+        return blend.join
     thin = 0.0 < deep < THIN and blend.feather is None
     may = blend.match_colour and not blend.spill and intent is not Intent.REPLACE_BACKGROUND
     return Join.POISSON if thin and may else Join.SOFT
@@ -238,8 +248,9 @@ def make_scene(
     part = np.ascontiguousarray(pixels[plan.box.slices])
     # What is made many times smaller is made smaller first: distances and profiles then cost the model's size.
     scale = max(1.0, plan.box.width / plan.size[0] / FINER, plan.box.height / plan.size[1] / FINER)
-    if scale > 1.0 or part_mask.shape != (plan.box.height, plan.box.width):
-        part_mask = resize_soft_mask(part_mask, (FINER * plan.size[0], FINER * plan.size[1]))
+    # One scale for both axes: what widens the mask is as wide in every direction.
+    working = max(1, round(plan.box.width / scale)), max(1, round(plan.box.height / scale))
+    part_mask = resize_soft_mask(part_mask, working)
     denoise = masks.denoise_mask(part_mask, math.ceil(plan.grow / scale), math.ceil(plan.soften / scale))
     return Scene(
         pixels=to_srgb(resize_pixels(part, plan.size), icc_profile),
@@ -304,9 +315,8 @@ def _soft_edge(mask: Mask, plan: RegionPlan, scene: Scene) -> Mask:
     top, left = min(1, box.top), min(1, box.left)
     rim = _with_rim(mask, box)
     if plan.spill:
-        soft = masks.outward_feather(rim, plan.edge)
+        soft = masks.outward_feather(rim, plan.feather)
     else:
-        wider = plan.widest > plan.feather and plan.join is not Join.POISSON
-        alike = likeness(scene.pixels, scene.mask) if wider else None
-        soft = masks.inward_feather(rim, plan.edge, widest=plan.widest if wider else 0, alike=alike)
+        alike = likeness(scene.pixels, scene.mask) if plan.widest > plan.feather else None
+        soft = masks.inward_feather(rim, plan.feather, widest=plan.widest, alike=alike)
     return soft[top : top + box.height, left : left + box.width]

@@ -220,7 +220,7 @@ class _Job:
             strips = extension_strips(old, self._frame, SEAM_REACH)
             return merged([_seam_of(raster, strip, outside(strip, (old,))) for strip in strips])
         assert not isinstance(self._operation, Outpaint)  # noqa: S101 - for the type checker
-        near = _widened(self._plans[0].box, SEAM_REACH, raster.size)
+        near = self._plans[0].box.widened(SEAM_REACH, raster.size)
         return _seam_of(raster, near, self._operation.mask[near.slices])
 
 
@@ -234,15 +234,6 @@ def _prefill(operation: MaskedEdit, intent: Intent) -> Prefill | None:
 def _seam_of(raster: Raster, box: Box, mask: Mask) -> Seam | None:
     pixels = to_srgb(np.ascontiguousarray(raster.pixels[box.slices]), raster.icc_profile)
     return measure_seam(pixels, np.ascontiguousarray(mask))
-
-
-def _widened(box: Box, reach: int, size: tuple[int, int]) -> Box:
-    return Box(
-        left=max(0, box.left - reach),
-        top=max(0, box.top - reach),
-        right=min(size[0], box.right + reach),
-        bottom=min(size[1], box.bottom + reach),
-    )
 
 
 def _round(boxes: Sequence[Box]) -> Box:

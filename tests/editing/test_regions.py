@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from editing.blending import Blend, Intent, Join
-from editing.boxes import ModelSizes
+from editing.boxes import Box, ModelSizes, outside
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
 from editing.encoding import OutputFormat, encode_picture
 from editing.masks import whole_cells
-from editing.outpainting import extend, paint_extension, plan_extension
+from editing.outpainting import extend, extension_strips, paint_extension, plan_extension
 from editing.placement import Placement
 from editing.rasters import Mask, Pixels, Raster
 from editing.regions import Scene, edit_region, plan_region
@@ -178,6 +178,51 @@ def test_spill_is_what_lets_the_soft_edge_out() -> None:
     assert not changed[:18].any()
 
 
+@pytest.mark.parametrize("context", [None, 0])
+def test_a_spilled_edge_fades_out_before_the_box_ends(context: int | None) -> None:
+    picture, mask = Raster(pixels=np.full((300, 300, 3), 90, np.uint8)), box_mask(300, 300, (140, 140, 160, 160))
+    blend = Blend(spill=True, feather=100, context=context, match_colour=False)
+    plan = plan_region(mask, blend, MINI)
+    result = edit_region(picture, mask, plan, lambda scene: np.full_like(scene.pixels, 200))
+    levels = result.pixels[:, :, 0].astype(int)
+    assert levels[60, 150] > 90  # far beyond the context that a mask of 20 pixels has otherwise
+    assert max(np.abs(np.diff(levels, axis=axis)).max() for axis in (0, 1)) <= 4
+
+
+def test_a_stretched_box_is_painted_as_far_beyond_the_mask_in_every_direction() -> None:
+    sizes = ModelSizes(native_pixels=256 * 256, smallest_pixels=128 * 128, multiple=16, bucket=16)
+    mask = box_mask(60, 1500, (100, 25, 1400, 35))
+    plan = plan_region(mask, Blend(grow=12, context=100), sizes)
+    assert plan.box.width / plan.size[0] > 2.5 * plan.box.height / plan.size[1]  # narrower than the model runs
+    seen: list[Mask] = []
+
+    def looking(scene: Scene) -> Pixels:
+        seen.append(scene.mask)
+        return scene.pixels
+
+    edit_region(raster(60, 1500), mask, plan, looking)
+    rows = np.flatnonzero(seen[0].max(axis=1)) * plan.box.height / plan.size[1]
+    columns = plan.box.left + np.flatnonzero(seen[0].max(axis=0)) * plan.box.width / plan.size[0]
+    assert rows[0] <= 25 - 12
+    assert rows[-1] >= 35 + 12 - 1 - plan.box.height / plan.size[1]
+    assert columns[0] <= 100 - 12
+
+
+def test_a_gradient_join_has_the_soft_edge_that_is_asked_for_and_else_none() -> None:
+    picture, mask = raster(120, 120), box_mask(120, 120, (30, 30, 90, 90))
+    plan = plan_region(mask, Blend(join=Join.POISSON), SMALL)
+    assert (plan.feather, plan.widest) == (0, 0)
+    thin = plan_region(box_mask(120, 120, (30, 30, 90, 38)), Blend(), SMALL)
+    assert (thin.join, thin.feather, thin.widest) == (Join.POISSON, 0, 0)
+    hard = edit_region(picture, mask, plan, inverting).pixels
+    asked = plan_region(mask, Blend(join=Join.POISSON, feather=20), SMALL)
+    assert (asked.feather, asked.widest) == (20, 20)
+    soft = edit_region(picture, mask, asked, inverting).pixels
+    change = [np.abs(each.astype(int) - picture.pixels)[33:36, 33:87].mean() for each in (hard, soft)]
+    assert change[1] < change[0] / 2  # the old picture shows through near the border
+    assert np.array_equal(soft[60, 60], hard[60, 60])
+
+
 def test_a_thin_stroke_is_repainted_at_full_strength_in_its_middle() -> None:
     picture, mask = raster(80, 80), box_mask(80, 80, (10, 38, 70, 43))
     hard = edited(picture, mask, Blend(feather=0)).pixels
@@ -299,6 +344,32 @@ def test_later_passes_blend_over_earlier_ones_and_leave_no_gap() -> None:
     old = extension.old
     steps[old.top : old.bottom, [old.left - 1, old.right - 1]] = 0  # feather=0: the old border is hard here
     assert steps.max() <= 8
+
+
+def test_all_passes_of_an_extension_meet_what_is_there_in_one_way() -> None:
+    placement = Placement.from_margins((200, 200), top=0, right=240, bottom=0, left=3)
+    plans = plan_extension((200, 200), placement, Blend(), MINI).plans
+    assert len(plans) > 1
+    assert {(each.join, each.feather, each.widest) for each in plans} == {(Join.SOFT, 8, 8)}
+    thin = Placement.from_margins((200, 200), top=0, right=3, bottom=0, left=0)
+    assert {each.join for each in plan_extension((200, 200), thin, Blend(), MINI).plans} == {Join.POISSON}
+
+
+@pytest.mark.parametrize("side", [1, 20, 45, 300])
+def test_every_border_of_an_extended_picture_is_measured_once(side: int) -> None:
+    canvas, old = (700, 700), Box(left=200, top=200, right=200 + side, bottom=200 + side)
+    counted = np.zeros((700, 700), int)
+    for strip in extension_strips(old, canvas, 46):
+        painted = outside(strip, (old,))
+        assert not painted.all()
+        beside = np.zeros((700, 700), bool)  # what is painted and touches the old picture, straight across
+        beside[strip.slices] = painted > 0
+        touching = np.zeros((700, 700), bool)
+        touching[old.top : old.bottom, [old.left - 1, old.right]] = True
+        touching[[old.top - 1, old.bottom], old.left : old.right] = True
+        counted += beside & touching
+    assert counted.max() == 1
+    assert counted.sum() == 4 * side
 
 
 def test_what_shares_a_latent_with_the_mask_does_not_tint_the_edit() -> None:
