@@ -326,9 +326,11 @@ def _check_prefill(prefill: Prefill | None, sampling: Sampling) -> None:
     if prefill is None or starts_from_picture(sampling):
         return
     highest = math.floor(100 * (sampling.steps - 1) / sampling.steps) / 100
+    # a single step cannot be skipped at any strength
+    instead = f"give a strength of at most {highest}" if highest else "take 2 steps or more at a strength up to 0.5"
     raise OperationError(
         f"at strength {sampling.strength} over {sampling.steps} steps the model starts from noise alone: a prefill has "
-        f"no effect; leave it out, or give a strength of at most {highest} where the operation takes one",
+        f"no effect; leave it out, or {instead} where the operation takes one",
         code="prefill_without_effect",
         field="prefill",
         value=prefill.value,

@@ -275,6 +275,20 @@ def test_a_prefill_is_refused_where_the_model_starts_from_noise_alone(checkpoint
     assert refusal(outpaint(checkpoint, blend=blend)).code == "prefill_without_effect"
 
 
+def test_a_prefill_of_a_single_step_is_refused_with_what_would_work() -> None:
+    picture, mask = raster(32, 32), box_mask(32, 32, (8, 8, 24, 24))
+
+    def request(steps: int) -> Inpaint:
+        run, blend = sampling(steps, strength=0.5), Blend(prefill=Prefill.BLUR)
+        return Inpaint(prompt="", picture=picture, mask=mask, sampling=run, checkpoint="flux-mini", blend=blend)
+
+    refused = refusal(request(1))
+    assert refused.code == "prefill_without_effect"
+    assert "at most 0.0" not in str(refused)  # which would be refused too
+    assert "2 steps or more at a strength up to 0.5" in str(refused)
+    assert check_operation(request(2))
+
+
 def test_an_erasure_never_starts_from_a_prefill() -> None:
     erase = Erase(
         picture=raster(32, 32),
