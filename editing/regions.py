@@ -29,6 +29,7 @@ from editing.likeness import likeness
 from editing.matching import match_colour, match_palette, poisson_joined
 from editing.rasters import Mask, Pixels, Raster
 from editing.resampling import resize_pixels, resize_soft_mask
+from editing.seeds import derived_seed
 
 CONTINUING = frozenset({Intent.REMOVE, Intent.EXPAND})
 """Intents that bring nothing new: what is painted has the palette of what is kept."""
@@ -290,7 +291,10 @@ def paint_box(
         painted = match_colour(painted, scene.pixels, _repainted(scene.mask))
     painted = resize_pixels(painted, (plan.box.width, plan.box.height))
     target = pixels[plan.box.slices]
-    grain = Grain() if grain_seed is None else missing_grain(painted, target, part.mask, seed=grain_seed)
+    grain = Grain()
+    if grain_seed is not None:  # passes side by side would repeat one pattern
+        own_seed = derived_seed(grain_seed, "pass", scene.number)
+        grain = missing_grain(painted, target, part.mask, seed=own_seed)
     for top in range(0, plan.box.height, BAND):
         rows = slice(top, min(top + BAND, plan.box.height))
         grained = grain.added(painted[rows], plan.box.top + top)

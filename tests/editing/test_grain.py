@@ -6,6 +6,8 @@ import pytest
 from editing.blending import Blend
 from editing.boxes import ModelSizes
 from editing.grain import Grain, missing_grain, noise_deviation
+from editing.outpainting import paint_extension, plan_extension
+from editing.placement import Placement
 from editing.rasters import Raster
 from editing.regions import Scene, edit_region, plan_region
 from tests.editing.pictures import box_mask
@@ -72,3 +74,19 @@ def test_the_same_rows_get_the_same_noise_and_none_is_none() -> None:
     assert np.array_equal(grain.added(pixels, 40), grain.added(pixels, 40))
     assert not np.array_equal(grain.added(pixels, 40), grain.added(pixels, 41))
     assert np.array_equal(Grain().added(pixels, 40), pixels)
+
+
+def test_passes_of_one_size_side_by_side_get_noise_of_their_own() -> None:
+    picture = Raster(pixels=np.ascontiguousarray(noisy(3.0, 300)[:100]))
+    placement = Placement.from_margins(picture.size, top=0, right=0, bottom=60, left=0)
+    extension = plan_extension(picture.size, placement, Blend(match_colour=False), MINI)
+    first, *_, last = (plan.box for plan in extension.plans)
+    assert (first.top, first.width) == (last.top, last.width)
+    painted = [
+        paint_extension(picture, placement, extension, lambda scene: np.full_like(scene.pixels, 120), grain_seed=seed)
+        for seed in (None, 5)
+    ]
+    noise = painted[1].pixels[120:, :, 0].astype(float) - painted[0].pixels[120:, :, 0]
+    one, other = noise[:, first.left + 20 : first.left + 60], noise[:, last.left + 20 : last.left + 60]
+    assert one.std() > 1.5
+    assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.1
