@@ -55,7 +55,8 @@ class OutputView(_View):
     digest: str
     url: str
     seed: str | None = Field(
-        description="Seed it was painted on, as decimal text: asked for alone, it gives this picture again."
+        description="Seed it was painted on, as decimal text: asked for alone and without a seam limit, it gives this "
+        "picture again."
     )
     seam_score: float | None = Field(
         description="How visible its border is; about 1: as smooth as the picture beside it. null: it has no border."

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from editing.catalogue import pick
+from editing.operations import OperationName
 from editing.rasters import Pixels
 from editing.seams import measure_seam
 from studio.bench.baselines import Crop, plain_edit
@@ -105,8 +107,16 @@ def seam_panel(
             (f"diffusers' pipeline, pasted: {_score(plain, mask)}", _enlarged(plain[window])),
             (f"ours: {_score(after, mask)}", _enlarged(after[window])),
         ],
-        note="The same weights, seed, words and crop. The score is the step across the border over the picture's own.",
+        note=f"{_compared(model['checkpoint'])} The score is the step across the border over the picture's own.",
     )
+
+
+def _compared(checkpoint: str) -> str:
+    """What the two have in common: the service runs what its operator prefers, the plain paste the packaged Fill."""
+    packaged = pick(OperationName.INPAINT)
+    if checkpoint == packaged:
+        return "The same weights, seed, words and crop."
+    return f"The same seed, words and crop, but other weights: ours {checkpoint}, the plain paste {packaged}."
 
 
 def _score(pixels: Pixels, mask: npt.NDArray[np.float32]) -> str:
