@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from editing.boxes import Box
+from editing.colour import to_srgb
 from editing.rasters import Mask, Pixels
 
 LEAST = 0.7
@@ -23,6 +24,8 @@ SAMPLE_SIDE = 1024
 """Grain is measured on a cut of at most this side."""
 FEWEST = 400
 """Pixels without which nothing is measured."""
+FULL, EMPTY = 253, 2
+"""Levels at which a sensor is full or black, and leaves no noise."""
 _OPERATOR = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 _OPERATOR_GAIN = 6.0
 _MAD = 0.6745
@@ -56,17 +59,21 @@ class Grain:
             return pixels
         rng = np.random.default_rng([self.seed, top])
         noise = rng.standard_normal(pixels.shape[:2], dtype=np.float32) * np.float32(self.deviation)
+        noise[(pixels.min(axis=2) >= FULL) | (pixels.max(axis=2) <= EMPTY)] = 0.0
         return np.asarray(np.clip(np.rint(pixels + noise[:, :, None]), 0, 255), dtype=np.uint8)
 
 
-def missing_grain(painted: Pixels, original: Pixels, mask: Mask, *, seed: int) -> Grain:
+def missing_grain(
+    painted: Pixels, original: Pixels, mask: Mask, *, seed: int, icc_profile: bytes | None = None
+) -> Grain:
     """Measure the grain that painted pixels lack.
 
     Args:
-        painted: What was painted, uint8 (h, w, 3), at the picture's own scale.
-        original: The picture before the edit, same shape.
+        painted: What was painted, uint8 (h, w, 3), sRGB, at the picture's own scale.
+        original: The picture before the edit, same shape, in its own profile.
         mask: float32 of the same part at any scale: above 0 where it was painted, 0 where it was kept.
         seed: Of the noise, 0..2**64-1.
+        icc_profile: Of the original; None means sRGB.
 
     Returns:
         What to add; nothing if the kept part is too small, has none, has texture, or no more than what was painted.
@@ -80,7 +87,8 @@ def missing_grain(painted: Pixels, original: Pixels, mask: Mask, *, seed: int) -
         int(place.left * across) : max(int(place.left * across) + 1, math.ceil(place.right * across)),
     ]
     inside = cv2.resize((there > 0.0).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    wanted = noise_deviation(np.ascontiguousarray(original[rows, columns]), ~inside)
+    seen = to_srgb(np.ascontiguousarray(original[rows, columns]), icc_profile)
+    wanted = noise_deviation(seen, ~inside)
     if not LEAST <= wanted <= MOST:
         return Grain(deviation=0.0, seed=seed)
     found = noise_deviation(np.ascontiguousarray(painted[rows, columns]), inside)
@@ -114,7 +122,7 @@ def noise_deviation(pixels: Pixels, where: npt.NDArray[np.bool_]) -> float:
     """
     luma = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.float32)
     inner = cv2.erode(where.astype(np.uint8), np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    unclipped = (luma > 2.0) & (luma < 253.0)  # noqa: PLR2004 - where the sensor is black or full there is no noise
+    unclipped = (luma > EMPTY) & (luma < FULL)
     usable = (inner > 0) & unclipped
     if int(usable.sum()) < FEWEST:
         return 0.0

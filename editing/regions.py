@@ -26,13 +26,11 @@ from editing.colour import from_srgb, to_srgb
 from editing.compositing import composite
 from editing.grain import Grain, missing_grain
 from editing.likeness import likeness
-from editing.matching import match_colour, match_palette, poisson_joined
+from editing.matching import match_colour, poisson_joined
 from editing.rasters import Mask, Pixels, Raster
 from editing.resampling import resize_pixels, resize_soft_mask
 from editing.seeds import derived_seed
 
-CONTINUING = frozenset({Intent.REMOVE, Intent.EXPAND})
-"""Intents that bring nothing new: what is painted has the palette of what is kept."""
 THIN = 6.0
 """Depth of a mask, in pixels, below which there is no room for a soft edge: gradients join better."""
 FINER = 2
@@ -283,26 +281,32 @@ def paint_box(
         grain_seed: Of the noise that is matched; None matches none.
     """
     painted = painter(scene)
-    if plan.match_colour and plan.intent in CONTINUING:
-        painted = match_palette(painted, scene.pixels, _repainted(scene.mask))
     if plan.join is Join.POISSON:
         painted = poisson_joined(painted, scene.pixels, (resize_soft_mask(part.mask, plan.size) > 0).astype(np.float32))
     elif plan.match_colour:
-        painted = match_colour(painted, scene.pixels, _repainted(scene.mask))
+        painted = match_colour(painted, scene.pixels, repainted(scene.mask))
     painted = resize_pixels(painted, (plan.box.width, plan.box.height))
     target = pixels[plan.box.slices]
     grain = Grain()
     if grain_seed is not None:  # passes side by side would repeat one pattern
         own_seed = derived_seed(grain_seed, "pass", scene.number)
-        grain = missing_grain(painted, target, part.mask, seed=own_seed)
+        grain = missing_grain(painted, target, part.mask, seed=own_seed, icc_profile=icc_profile)
     for top in range(0, plan.box.height, BAND):
         rows = slice(top, min(top + BAND, plan.box.height))
         grained = grain.added(painted[rows], plan.box.top + top)
         target[rows] = composite(target[rows], from_srgb(grained, icc_profile), part.soft(rows))
 
 
-def _repainted(mask: Mask) -> Mask:
-    """What is no measure of the model's colour error: it repaints whole latents, also those the mask only touches."""
+def repainted(mask: Mask) -> Mask:
+    """Say where a painted scene is no measure of the model's colour error.
+
+    Args:
+        mask: A scene's, float32 (h, w); sides are multiples of 8.
+
+    Returns:
+        float32 (h, w): 1 on every latent the mask touches, for the model repaints those whole; the mask's own support
+        if that is everything.
+    """
     support = (mask > 0.0).astype(np.float32)
     cells = masks.whole_cells(support)
     return support if bool(cells.all()) else cells

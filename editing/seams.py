@@ -61,6 +61,14 @@ class _Steps:
     own: float = 0.0
     own_length: int = 0
 
+    def __add__(self, other: "_Steps") -> "_Steps":
+        return _Steps(
+            self.border + other.border,
+            self.length + other.length,
+            self.own + other.own,
+            self.own_length + other.own_length,
+        )
+
 
 def measure_seam(pixels: Pixels, mask: Mask, *, width: int = SEAM_WIDTH) -> Seam | None:
     """Measure how visible the border of an edit is in the finished picture.
@@ -78,7 +86,24 @@ def measure_seam(pixels: Pixels, mask: Mask, *, width: int = SEAM_WIDTH) -> Seam
         The seam at the width where it shows more, or None if nothing was kept, or nothing painted. A picture that
         keeps no second band to compare with (a checkerboard) has an `own_de` of 0.
     """
-    found = [seam for seam in map(_seam, _measured(pixels, mask, (width, WIDE * width))) if seam is not None]
+    return measure_seams([(pixels, mask)], width=width)
+
+
+def measure_seams(parts: Iterable[tuple[Pixels, Mask]], *, width: int = SEAM_WIDTH) -> Seam | None:
+    """Measure a border that lies in several parts of a picture, such as the sides of an extended one, as one.
+
+    Args:
+        parts: Pixels and mask of each, as for `measure_seam`.
+        width: Of the narrow bands, in pixels, 1 or more.
+
+    Returns:
+        The seam of all parts together at the width where it shows more, or None if there is no border in any.
+    """
+    widths = (width, WIDE * width)
+    sums = [_Steps() for _ in widths]
+    for pixels, mask in parts:
+        sums = [one + other for one, other in zip(sums, _measured(pixels, mask, widths), strict=True)]
+    found = [seam for seam in map(_seam, sums) if seam is not None]
     return max(found, key=lambda seam: seam.score, default=None)
 
 
@@ -95,22 +120,6 @@ def border_step(pixels: Pixels, mask: Mask, width: int = SEAM_WIDTH) -> float:
     """
     seam = _seam(_measured(pixels, mask, (width,))[0])
     return 0.0 if seam is None else seam.border_de
-
-
-def merged(seams: Iterable[Seam | None]) -> Seam | None:
-    """Sum up several borders, such as those of several passes.
-
-    Args:
-        seams: Seams, or None where there was no border.
-
-    Returns:
-        Their steps averaged by length, and the score that follows; None if there is no border at all.
-    """
-    found = [seam for seam in seams if seam is not None]
-    length = sum(seam.length for seam in found)
-    border = sum(seam.border_de * seam.length for seam in found)
-    own = sum(seam.own_de * seam.length for seam in found)
-    return _seam(_Steps(border, length, own, length))
 
 
 def _seam(steps: _Steps) -> Seam | None:

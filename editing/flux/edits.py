@@ -13,13 +13,14 @@ from editing.checkpoints import Checkpoint
 from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
 from editing.engine import BlendFacts, PaintPass, SeamTry
+from editing.matching import match_palette
 from editing.operations import Control, Erase, Generate, Img2Img, Inpaint, Outpaint, Sampling
 from editing.outpainting import Extension, extension_strips, paint_extension, plan_extension
 from editing.prefill import prefilled
 from editing.rasters import Mask, Pixels, Raster
-from editing.regions import RegionPlan, Scene, edit_region, plan_region
+from editing.regions import RegionPlan, Scene, edit_region, plan_region, repainted
 from editing.resampling import resize_pixels
-from editing.seams import SEAM_REACH, Seam, measure_seam, merged
+from editing.seams import SEAM_REACH, Seam, measure_seams
 from editing.seeds import derived_seed
 
 MaskedEdit: TypeAlias = Inpaint | Outpaint | Erase
@@ -179,6 +180,8 @@ class _Job:
 
     def _painter(self, sampling: Sampling, images: list[Pixels]) -> Callable[[Scene], Pixels]:
         operation = self._operation
+        prompt = "" if isinstance(operation, Erase) else operation.prompt
+        continues = isinstance(operation, Erase) or (isinstance(operation, Outpaint) and not prompt.strip())
 
         def paint(scene: Scene) -> Pixels:
             own = scene.pixels
@@ -189,14 +192,17 @@ class _Job:
             if self._prefill is not None:
                 at_once = (scene.mask >= 1.0).astype(np.float32)  # what only fades in keeps what is there
                 own = prefilled(own, at_once, self._prefill, seed=derived_seed(sampling.seed, "prefill", scene.number))
-            return self._paint(
-                prompt="" if isinstance(operation, Erase) else operation.prompt,
+            painted = self._paint(
+                prompt=prompt,
                 size=_size(own),
                 sampling=replace(sampling, seed=derived_seed(sampling.seed, "pass", scene.number)),
                 pixels=own,
                 mask=scene.mask,
                 images=images,
             )
+            if continues and operation.blend.match_colour:
+                return match_palette(painted, scene.pixels, repainted(scene.mask))
+            return painted
 
         return paint
 
@@ -218,10 +224,10 @@ class _Job:
         if self._extension is not None:
             old = self._extension.old
             strips = extension_strips(old, self._frame, SEAM_REACH)
-            return merged([_seam_of(raster, strip, outside(strip, (old,))) for strip in strips])
+            return measure_seams(_srgb_part(raster, strip, outside(strip, (old,))) for strip in strips)
         assert not isinstance(self._operation, Outpaint)  # noqa: S101 - for the type checker
         near = self._plans[0].box.widened(SEAM_REACH, raster.size)
-        return _seam_of(raster, near, self._operation.mask[near.slices])
+        return measure_seams([_srgb_part(raster, near, self._operation.mask[near.slices])])
 
 
 def _prefill(operation: MaskedEdit, intent: Intent) -> Prefill | None:
@@ -231,9 +237,9 @@ def _prefill(operation: MaskedEdit, intent: Intent) -> Prefill | None:
     return operation.blend.prefill or _PREFILLS[intent]
 
 
-def _seam_of(raster: Raster, box: Box, mask: Mask) -> Seam | None:
+def _srgb_part(raster: Raster, box: Box, mask: Mask) -> tuple[Pixels, Mask]:
     pixels = to_srgb(np.ascontiguousarray(raster.pixels[box.slices]), raster.icc_profile)
-    return measure_seam(pixels, np.ascontiguousarray(mask))
+    return pixels, np.ascontiguousarray(mask)
 
 
 def _round(boxes: Sequence[Box]) -> Box:

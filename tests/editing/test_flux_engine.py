@@ -340,6 +340,20 @@ def test_an_outpaint_in_steps_has_a_seed_and_a_box_for_each_and_counts_them_all(
     assert seen == [Progress(step=step, steps=total) for step in range(1, total + 1)]
 
 
+def test_what_continues_a_grey_picture_is_grey_and_what_a_prompt_asks_for_is_not(engine: EditEngine) -> None:
+    grey = Raster(pixels=np.repeat(noise(90, 130, 9)[:, :, :1], 3, axis=2))
+
+    def colourful(operation: Operation) -> bool:
+        pixels = run(engine, operation).raster.pixels
+        return bool((pixels.max(axis=2) != pixels.min(axis=2)).any())
+
+    assert not colourful(outpaint(picture=grey, prompt=""))
+    assert not colourful(erase(picture=grey))
+    assert colourful(outpaint(picture=grey, prompt="a red wall"))
+    assert colourful(inpaint(picture=grey))
+    assert colourful(erase(picture=grey, blend=Blend(match_colour=False)))
+
+
 def frame() -> np.ndarray:
     mask = np.ones((90, 130), np.float32)
     mask[6:-6, 6:-6] = 0.0

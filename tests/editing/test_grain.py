@@ -76,6 +76,14 @@ def test_the_same_rows_get_the_same_noise_and_none_is_none() -> None:
     assert np.array_equal(Grain().added(pixels, 40), pixels)
 
 
+def test_what_is_painted_white_or_black_stays_clean() -> None:
+    pixels = noisy(0.0)
+    pixels[:20], pixels[20:40] = 255, 0
+    grained = Grain(deviation=3.0, seed=3).added(pixels, 0)
+    assert np.array_equal(grained[:40], pixels[:40])
+    assert not np.array_equal(grained[40:], pixels[40:])
+
+
 def test_passes_of_one_size_side_by_side_get_noise_of_their_own() -> None:
     picture = Raster(pixels=np.ascontiguousarray(noisy(3.0, 300)[:100]))
     placement = Placement.from_margins(picture.size, top=0, right=0, bottom=60, left=0)

@@ -9,7 +9,7 @@ import skimage
 
 from editing import seams
 from editing.rasters import Mask, Pixels
-from editing.seams import SEAM_REACH, SEAM_WIDTH, Seam, border_step, measure_seam, merged
+from editing.seams import SEAM_REACH, SEAM_WIDTH, Seam, border_step, measure_seam, measure_seams
 from tests.editing.pictures import box_mask, noise, scenery
 
 SIDE = 200
@@ -149,17 +149,27 @@ def test_what_lies_beyond_its_reach_is_not_read() -> None:
     assert measure_seam(other, mask) == measure_seam(picture, mask)
 
 
-def test_borders_are_summed_up_by_their_length() -> None:
-    short = Seam(border_de=9.0, own_de=3.0, score=3.0, length=100)
-    long = Seam(border_de=3.0, own_de=1.0, score=3.0, length=300)
-    both = merged([short, None, long])
-    assert both == Seam(border_de=4.5, own_de=1.5, score=3.0, length=400)
-    assert merged([short]) == short
-    assert merged([None, None]) is None
-    assert merged([]) is None
+def stepped(step: float, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Grey, with a hard step in lightness at the middle; painted on the right."""
+    lab = np.full((length, 80, 3), (50, 0, 0), np.float32)
+    lab[:, 40:, 0] += step
+    pixels = np.clip(np.rint(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255), 0, 255).astype(np.uint8)
+    return pixels, box_mask(length, 80, (40, 0, 80, length))
+
+
+def test_borders_of_several_parts_are_measured_as_one() -> None:
+    short, long = stepped(12, 100), stepped(4, 300)
+    both = measure_seams([short, long])
+    assert both.length == 400
+    assert both.border_de == pytest.approx((12 * 100 + 4 * 300) / 400, abs=0.4)
+    assert measure_seams([short]) == measure_seam(*short)
+    kept = (short[0], np.zeros_like(short[1]))
+    assert measure_seams([short, kept]) == measure_seam(*short)
+    assert measure_seams([kept]) is None
+    assert measure_seams([]) is None
 
 
 def test_a_floor_keeps_small_steps_in_flat_pictures_small() -> None:
-    assert merged([Seam(border_de=0.5, own_de=0.01, score=50.0, length=9)]) == Seam(
-        border_de=0.5, own_de=0.01, score=0.5, length=9
-    )
+    seam = measure_seam(*stepped(0.8, 60))
+    assert seam.own_de < 0.1
+    assert seam.score == pytest.approx(seam.border_de)
