@@ -285,7 +285,8 @@ def check_operation(operation: Operation) -> Checkpoint:
         The checkpoint that will run it.
 
     Raises:
-        OperationError: As `check` and `resolve_route` raise, `size_unsupported` or `prefill_without_effect`.
+        OperationError: As `check` and `resolve_route` raise, `size_unsupported`, `prefill_without_effect`, or
+            `strength_without_effect` for an img2img that would ignore its picture.
     """
     controls = operation.controls if isinstance(operation, Generate | Inpaint) else ()
     checkpoint = check(operation.checkpoint, operation.name, controls)
@@ -294,6 +295,7 @@ def check_operation(operation: Operation) -> Checkpoint:
             _check_area(checkpoint, (operation.width, operation.height))
         case Img2Img():
             _check_area(checkpoint, operation.target)
+            _check_start(operation.sampling)
         case Inpaint() | Outpaint():
             route, _ = resolve_route(checkpoint.name, operation.route, operation.inpainting_controlnet)
             if controls and route is Route.INPAINTING_CONTROLNET:
@@ -322,10 +324,30 @@ def _check_area(checkpoint: Checkpoint, size: tuple[int, int]) -> None:
     )
 
 
+def _check_start(sampling: Sampling) -> None:
+    if starts_from_picture(sampling):
+        return
+    highest = _highest_strength(sampling)
+    instead = f"give a strength of at most {highest}, or more steps" if highest else "take 2 steps or more"
+    raise OperationError(
+        f"at strength {sampling.strength} over {sampling.steps} steps the model starts from noise alone and would "
+        f"ignore the picture; {instead}, or use generate",
+        code="strength_without_effect",
+        field="strength",
+        value=sampling.strength,
+        limit=highest,
+    )
+
+
+def _highest_strength(sampling: Sampling) -> float:
+    """The highest strength, to a hundredth, at which a step is skipped; 0 if none."""
+    return math.floor(100 * (sampling.steps - 1) / sampling.steps) / 100
+
+
 def _check_prefill(prefill: Prefill | None, sampling: Sampling) -> None:
     if prefill is None or starts_from_picture(sampling):
         return
-    highest = math.floor(100 * (sampling.steps - 1) / sampling.steps) / 100
+    highest = _highest_strength(sampling)
     # a single step cannot be skipped at any strength
     instead = f"give a strength of at most {highest}" if highest else "take 2 steps or more at a strength up to 0.5"
     raise OperationError(

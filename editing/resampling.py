@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from editing.rasters import Mask, Pixels
+from editing.rasters import Mask, Pixels, Plane
 
 
 def resize_pixels(pixels: Pixels, size: tuple[int, int]) -> Pixels:
@@ -26,6 +26,22 @@ def resize_pixels(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     if smaller != size:
         pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LANCZOS4), dtype=np.uint8)
     return pixels
+
+
+def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
+    """Scale an alpha plane.
+
+    Args:
+        plane: uint8 (h, w), 0..255.
+        size: Width and height wanted, in pixels.
+
+    Returns:
+        uint8 (h, w) of that size; the very values if the size is the same.
+    """
+    if (plane.shape[1], plane.shape[0]) == size:
+        return plane
+    interpolation = cv2.INTER_AREA if size[0] < plane.shape[1] else cv2.INTER_LINEAR  # Lanczos would ring
+    return np.asarray(cv2.resize(plane, size, interpolation=interpolation), dtype=np.uint8)
 
 
 def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:

@@ -133,6 +133,7 @@ def build_services(settings: Settings, policy: Policy | None = None) -> Services
         limits=limits,
         prefer=settings.checkpoints,
         max_queued=settings.max_queued,
+        max_model_steps=settings.max_model_steps,
     )
     return Services(
         settings=settings, store=store, policy=policy or build_policy(settings), intake=intake, limits=limits

@@ -55,6 +55,7 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "text_invalid": (422, "The text has characters that are not text"),
     "image_not_found": (422, "There is no such image, or it is not yours"),
     "base64_invalid": (422, "The image is neither base64 nor a digest"),
+    "work_too_large": (422, "The request would take too long"),
     "image_refused": (422, "The picture was refused by the acceptable-use policy"),
     # the service itself
     "queue_full": (503, "Too many jobs are waiting"),

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest picture file accepted, in bytes.")
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels (width x height) of a picture or canvas.")
     max_body_bytes: int = Field(140_000_000, ge=1, description="Largest request body accepted, in bytes.")
+    max_model_steps: int = Field(
+        5_000, ge=1, description="Most denoising steps of one request: variants x tries x passes x steps."
+    )
     max_queued: int = Field(1_000, ge=1, description="Most jobs waiting; beyond that new ones get 503 queue_full.")
     max_wait_seconds: float = Field(
         60, ge=0, le=600, description="Longest `Prefer: wait=N` that is honoured, in seconds."

@@ -19,7 +19,7 @@ from editing.outpainting import Extension, extension_strips, paint_extension, pl
 from editing.prefill import prefilled
 from editing.rasters import Mask, Pixels, Raster
 from editing.regions import RegionPlan, Scene, edit_region, plan_region, repainted
-from editing.resampling import resize_pixels
+from editing.resampling import resize_pixels, resize_plane
 from editing.seams import SEAM_REACH, Seam, measure_seams
 from editing.seeds import derived_seed
 
@@ -79,7 +79,7 @@ def generate(operation: Generate, checkpoint: Checkpoint, paint: Paint) -> Outco
 
 
 def img2img(operation: Img2Img, checkpoint: Checkpoint, paint: Paint) -> Outcome:
-    """Make a picture anew from one that is there; in its profile and, at its own size, with its alpha plane."""
+    """Make a picture anew from one that is there; in its profile and with its alpha plane, scaled as it is."""
     picture, target = operation.picture, operation.target
     # a picture within the model's reach is painted at its own size; only a tiny one is painted larger
     at = max(checkpoint.sizes.smallest_pixels, target[0] * target[1])
@@ -88,7 +88,7 @@ def img2img(operation: Img2Img, checkpoint: Checkpoint, paint: Paint) -> Outcome
     start = resize_pixels(srgb_pixels(picture), size)
     painted = paint(prompt=operation.prompt, size=size, sampling=operation.sampling, pixels=start)
     pixels = from_srgb(resize_pixels(painted, target), picture.icc_profile)
-    alpha = picture.alpha if target == picture.size else None
+    alpha = None if picture.alpha is None else resize_plane(picture.alpha, target)
     raster = Raster(pixels=pixels, alpha=alpha, icc_profile=picture.icc_profile)
     return Outcome(raster=raster, sampling=operation.sampling, size=size)
 

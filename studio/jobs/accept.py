@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from editing import ControlKind, OperationError, Route, catalogue
+from editing.blending import SEAM_RETRIES
 from editing.opening import PictureLimits
 from storage import ApiKey, BlobStore, Job, JobStore, NewJob, Role
 from studio.jobs.operations import build
 from studio.jobs.requests import Request
+from studio.jobs.variants import check_count
 from studio.problems import Problem
 
 CREATORS: Final = frozenset({Role.EDITOR, Role.OPERATOR})
@@ -41,6 +43,7 @@ class Intake:
         licensed: Whether somebody accepted the licence of this checkpoint.
         prefer: Checkpoints for requests that name none, in order.
         max_queued: Most jobs waiting.
+        max_model_steps: Most denoising steps that one request may take.
     """
 
     jobs: JobStore
@@ -50,6 +53,7 @@ class Intake:
     limits: PictureLimits
     prefer: Sequence[str]
     max_queued: int
+    max_model_steps: int
 
 
 def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
@@ -75,6 +79,7 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
     files = _Files(caller.owner, intake)
     parameters, prompt = _parameters(request, files)
     _fill_in_defaults(request.operation, parameters, intake.prefer)
+    _require_bounded(request.operation, parameters, intake.max_model_steps)
     # 3 the operation itself: this finds whatever `editing` would refuse
     build(request.operation, parameters, prompt, files.load, intake.limits)
     # 4 may its checkpoints load?
@@ -119,6 +124,23 @@ def _require_room(intake: Intake) -> None:
             f"{waiting} jobs are waiting and {intake.max_queued} is the limit; try again later.",
             value=waiting,
             limit=intake.max_queued,
+        )
+
+
+def _require_bounded(operation: str, parameters: Mapping[str, Any], most: int) -> None:
+    """One request must not hold a worker for hours: count what it may take at most."""
+    passes = catalogue.find(parameters["checkpoint"]).outpaint_passes if operation == "outpaint" else 1
+    count = check_count(parameters["n"])
+    tries = 1 + min(parameters.get("seam_retries") or 0, SEAM_RETRIES[1])
+    steps = count * tries * passes * parameters["steps"]
+    if steps > most:
+        raise Problem(
+            "work_too_large",
+            f"This may take {steps} denoising steps ({count} variants x {tries} tries x {passes} passes x "
+            f"{parameters['steps']} steps); one request may take {most}. Ask for fewer of any.",
+            "n",
+            steps,
+            most,
         )
 
 

@@ -134,6 +134,8 @@ TABLE = [
     Bad("outpaint at strength 0", "outpaint", outpaint(left=8, strength=0), "strength_out_of_range", "strength", has_limit=True),
     Bad("outpaint at strength 2", "outpaint", outpaint(left=8, strength=2), "strength_out_of_range", "strength", has_limit=True),
     Bad("img2img at strength 0", "img2img", img2img(strength=0), "strength_out_of_range", "strength", has_limit=True),
+    Bad("img2img that would ignore its picture", "img2img", img2img(strength=0.9, steps=8), "strength_without_effect", "strength", has_limit=True),
+    Bad("hours of work", "erase", erase(n=8, steps=100, seam_limit=1, seam_retries=8), "work_too_large", "n", has_limit=True),
     Bad("img2img without a picture", "img2img", {"prompt": "a red circle"}, "field_missing", "image"),
     Bad("img2img with a width alone", "img2img", img2img(width=64), "size_incomplete", "width", has_limit=True),
     Bad("img2img with a height alone", "img2img", img2img(height=64), "size_incomplete", "height", has_limit=True),
