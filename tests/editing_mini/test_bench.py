@@ -9,8 +9,8 @@ import numpy as np
 from editing.engine import EditedImage
 from editing.mini.drawing import BACKGROUNDS, COLOURS, KINDS, Shape, draw_shapes
 from editing.operations import Erase, Generate, Inpaint, Outpaint
+from editing.outpainting import extend
 from editing.rasters import Raster
-from editing.regions import extend
 from studio.bench.mini import run
 from studio.bench.sheet import draw_judged, is_right
 
@@ -28,7 +28,7 @@ class Draughtsman:
                 hole = (cv2.dilate(operation.mask, np.ones((3, 3))) > 0).astype(np.uint8)
                 pixels = cv2.inpaint(np.array(operation.picture.pixels), hole, 3, cv2.INPAINT_TELEA)
             case Outpaint():
-                pixels = extend(operation.picture, operation.placement).raster.pixels
+                pixels, _ = extend(operation.picture, operation.placement)
         return EditedImage(raster=Raster(pixels=np.ascontiguousarray(pixels)), facts=None)
 
     def generate(self, operation):

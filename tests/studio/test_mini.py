@@ -93,7 +93,7 @@ def test_the_command_line_edits_in_this_process(operation: str, tmp_path: Path) 
     mask.write_bytes(png(ellipse()))
     arguments = {
         "generate": ["a red circle on a sand background", "--width", "100", "--height", "75"],
-        "img2img": [str(photo), "a blue star", "--strength", "0.7", "--width", "120", "--height", "80", "--n", "2"],
+        "img2img": [str(photo), "a blue star", "--strength", "0.6", "--width", "120", "--height", "80", "--n", "2"],
         "inpaint": [
             str(photo),
             str(mask),
