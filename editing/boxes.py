@@ -152,6 +152,23 @@ def bounds(mask: Mask) -> Box:
     return Box(left=int(columns[0]), top=int(rows[0]), right=int(columns[-1]) + 1, bottom=int(rows[-1]) + 1)
 
 
+def around(boxes: Sequence[Box]) -> Box:
+    """Find the smallest box round several.
+
+    Args:
+        boxes: One or more.
+
+    Returns:
+        The box.
+    """
+    return Box(
+        left=min(each.left for each in boxes),
+        top=min(each.top for each in boxes),
+        right=max(each.right for each in boxes),
+        bottom=max(each.bottom for each in boxes),
+    )
+
+
 def outside(box: Box, parts: Sequence[Box]) -> Mask:
     """Say what of a box lies outside some parts.
 

@@ -8,7 +8,9 @@ import functools
 import io
 from typing import cast
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageCms
 
 from editing.rasters import Pixels, Raster
@@ -93,6 +95,19 @@ def from_srgb(pixels: Pixels, icc_profile: bytes | None) -> Pixels:
     if icc_profile is None:
         return pixels
     return _apply(Image.fromarray(pixels), _transform(icc_profile, "RGB", inwards=False))
+
+
+def lab(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Convert sRGB to CIE Lab, in which distances are CIE76 dE.
+
+    Args:
+        pixels: uint8 (h, w, 3), 0..255, sRGB.
+
+    Returns:
+        float32 (h, w, 3), L in 0..100.
+    """
+    scaled = pixels.astype(np.float32) / 255
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), dtype=np.float32)
 
 
 def srgb_pixels(raster: Raster) -> Pixels:

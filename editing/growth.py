@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from editing.boxes import Box, ModelSizes, edit_box, outside
+from editing.boxes import Box, ModelSizes, around, edit_box, outside
 from editing.rasters import Mask
 
 COARSER = 1.25
@@ -117,7 +117,7 @@ def _at_scale(
                 passes.append(each)
                 if len(passes) > sizes.passes:
                     return None
-            rectangle = _union(rectangle, strip)
+            rectangle = around([rectangle, strip])
     return passes
 
 
@@ -127,17 +127,17 @@ def _strips(rectangle: Box, canvas: tuple[int, int], side: float) -> Iterator[Bo
     if left:
         strip = Box(left=rectangle.left - left, top=rectangle.top, right=rectangle.left, bottom=rectangle.bottom)
         yield strip
-        rectangle = _union(rectangle, strip)
+        rectangle = around([rectangle, strip])
     right = _thickness(canvas[0] - rectangle.right, rectangle.width, side)
     if right:
         strip = Box(left=rectangle.right, top=rectangle.top, right=rectangle.right + right, bottom=rectangle.bottom)
         yield strip
-        rectangle = _union(rectangle, strip)
+        rectangle = around([rectangle, strip])
     top = _thickness(rectangle.top, rectangle.height, side)
     if top:
         strip = Box(left=rectangle.left, top=rectangle.top - top, right=rectangle.right, bottom=rectangle.top)
         yield strip
-        rectangle = _union(rectangle, strip)
+        rectangle = around([rectangle, strip])
     bottom = _thickness(canvas[1] - rectangle.bottom, rectangle.height, side)
     if bottom:
         yield Box(left=rectangle.left, top=rectangle.bottom, right=rectangle.right, bottom=rectangle.bottom + bottom)
@@ -189,12 +189,3 @@ def _along(strip: Box, first: int, done: int, *, sideways: bool) -> Box:
     if sideways:
         return Box(left=strip.left, top=first, right=strip.right, bottom=done)
     return Box(left=first, top=strip.top, right=done, bottom=strip.bottom)
-
-
-def _union(one: Box, other: Box) -> Box:
-    return Box(
-        left=min(one.left, other.left),
-        top=min(one.top, other.top),
-        right=max(one.right, other.right),
-        bottom=max(one.bottom, other.bottom),
-    )

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from editing.colour import lab
 from editing.membranes import membrane
 from editing.rasters import Mask, Pixels
 from editing.resampling import resize_pixels, resize_soft_mask
@@ -44,15 +45,13 @@ def likeness(pixels: Pixels, mask: Mask) -> Mask:
     kept = (resize_soft_mask(mask, size) <= 0.0).astype(np.float32)
     if not kept.any() or kept.all():
         return np.zeros_like(kept)
-    lab = np.asarray(
-        cv2.cvtColor(resize_pixels(pixels, size).astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB), dtype=np.float32
-    )
+    seen = lab(resize_pixels(pixels, size))
     radius = max(LEAST_NEAR, NEAR * max(kept.shape))
     share = np.maximum(_blurred(kept, radius), 1e-6)
-    near = _blurred(lab * kept[:, :, None], radius) / share[:, :, None]
-    spread = np.sqrt(_blurred(((lab - near) ** 2).sum(axis=2) * kept, radius) / share)
+    near = _blurred(seen * kept[:, :, None], radius) / share[:, :, None]
+    spread = np.sqrt(_blurred(((seen - near) ** 2).sum(axis=2) * kept, radius) / share)
     carried = membrane(np.dstack([near, spread]), kept)
-    distance = np.linalg.norm(_blurred(lab, _GRAIN) - carried[:, :, :3], axis=2) / (OWN_SPREAD + carried[:, :, 3])
+    distance = np.linalg.norm(_blurred(seen, _GRAIN) - carried[:, :, :3], axis=2) / (OWN_SPREAD + carried[:, :, 3])
     # a place beside something unlike is unlike: rims of things are blurred
     alike = np.asarray(cv2.erode(np.exp(-(distance**2)), np.ones((3, 3), np.uint8)), dtype=np.float32)
     return np.clip(_blurred(alike, _SETTLE), 0.0, 1.0)

@@ -125,6 +125,20 @@ def denoise_mask(mask: Mask, grow: int, soften: int) -> Mask:
     return result
 
 
+def by_latent(mask: Mask) -> Mask:
+    """Give each latent the largest value of its 8x8 pixels, so that thin strokes survive.
+
+    Args:
+        mask: float32 (h, w), 1 repaint .. 0 keep; sides are multiples of 8.
+
+    Returns:
+        float32 (h/8, w/8).
+    """
+    height, width = mask.shape
+    cells: Mask = mask.reshape(height // LATENT_CELL, LATENT_CELL, width // LATENT_CELL, LATENT_CELL).max(axis=(1, 3))
+    return cells
+
+
 def whole_cells(mask: Mask) -> Mask:
     """Widen a mask to whole latents, the least that a model repaints.
 
@@ -136,9 +150,7 @@ def whole_cells(mask: Mask) -> Mask:
     Returns:
         float32 (h, w): 1 in every 8x8 cell with anything to paint.
     """
-    height, width = mask.shape
-    cells = mask.reshape(height // LATENT_CELL, LATENT_CELL, width // LATENT_CELL, LATENT_CELL).max(axis=(1, 3))
-    return np.asarray(np.repeat(np.repeat(cells, LATENT_CELL, axis=0), LATENT_CELL, axis=1), dtype=np.float32)
+    return np.asarray(np.repeat(np.repeat(by_latent(mask), LATENT_CELL, axis=0), LATENT_CELL, axis=1), dtype=np.float32)
 
 
 def depth(mask: Mask) -> float:

@@ -44,28 +44,6 @@ def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
     return np.asarray(cv2.resize(plane, size, interpolation=interpolation), dtype=np.uint8)
 
 
-def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
-    """Scale a mask so that nothing that is repainted is lost.
-
-    Args:
-        mask: float32 (h, w), 1 repaint .. 0 keep.
-        size: Width and height wanted, in pixels.
-
-    Returns:
-        float32 (h, w) of that size, 1 wherever any of the mask above 0 falls, else 0.
-    """
-    height, width = mask.shape
-    touched = (mask > 0.0).astype(np.float32)
-    if (width, height) == size:
-        return touched
-    smaller = (min(width, size[0]), min(height, size[1]))
-    if smaller != (width, height):
-        touched = np.asarray(cv2.resize(touched, smaller, interpolation=cv2.INTER_AREA), dtype=np.float32)
-    if smaller != size:
-        touched = np.asarray(cv2.resize(touched, size, interpolation=cv2.INTER_NEAREST), dtype=np.float32)
-    return (touched > 0.0).astype(np.float32)
-
-
 def resize_soft_mask(mask: Mask, size: tuple[int, int]) -> Mask:
     """Scale a soft mask so that nothing of it is lost: every place takes the largest value that falls on it.
 

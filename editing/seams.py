@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from editing.boxes import bounds
+from editing.colour import lab
 from editing.rasters import Mask, Pixels
 
 SEAM_WIDTH = 3
@@ -61,14 +62,6 @@ class _Steps:
     own: float = 0.0
     own_length: int = 0
 
-    def __add__(self, other: "_Steps") -> "_Steps":
-        return _Steps(
-            self.border + other.border,
-            self.length + other.length,
-            self.own + other.own,
-            self.own_length + other.own_length,
-        )
-
 
 def measure_seam(pixels: Pixels, mask: Mask, *, width: int = SEAM_WIDTH) -> Seam | None:
     """Measure how visible the border of an edit is in the finished picture.
@@ -99,11 +92,7 @@ def measure_seams(parts: Iterable[tuple[Pixels, Mask]], *, width: int = SEAM_WID
     Returns:
         The seam of all parts together at the width where it shows more, or None if there is no border in any.
     """
-    widths = (width, WIDE * width)
-    sums = [_Steps() for _ in widths]
-    for pixels, mask in parts:
-        sums = [one + other for one, other in zip(sums, _measured(pixels, mask, widths), strict=True)]
-    found = [seam for seam in map(_seam, sums) if seam is not None]
+    found = [seam for seam in map(_seam, _measured(parts, (width, WIDE * width))) if seam is not None]
     return max(found, key=lambda seam: seam.score, default=None)
 
 
@@ -118,7 +107,7 @@ def border_step(pixels: Pixels, mask: Mask, width: int = SEAM_WIDTH) -> float:
     Returns:
         Mean CIE76 dE; 0 if there is no border.
     """
-    seam = _seam(_measured(pixels, mask, (width,))[0])
+    seam = _seam(_measured([(pixels, mask)], (width,))[0])
     return 0.0 if seam is None else seam.border_de
 
 
@@ -130,15 +119,17 @@ def _seam(steps: _Steps) -> Seam | None:
     return Seam(border_de=border, own_de=own, score=border / max(own, FLOOR), length=steps.length)
 
 
-def _measured(pixels: Pixels, mask: Mask, widths: Sequence[int]) -> list[_Steps]:
-    """Sum the steps over the tiles of the part of a picture that a border can lie in, at each width."""
+def _measured(parts: Iterable[tuple[Pixels, Mask]], widths: Sequence[int]) -> list[_Steps]:
+    """Sum the steps over the tiles of what a border can lie in, at each width."""
     totals = [_Steps() for _ in widths]
-    if float(mask.max()) > 0.0:
+    for pixels, mask in parts:
+        if float(mask.max()) <= 0.0:
+            continue
         # A place may lie a width off the mask; its window reaches a width on, to pixels told apart by distance.
         for inner, outer in _tiles(mask, 3 * max(widths) + 1):
             painted = mask[outer] > 0.0
             if painted.any() and not painted.all():
-                _add_tile(totals, widths, _lab(np.ascontiguousarray(pixels[outer])), painted, _within(inner, outer))
+                _add_tile(totals, widths, lab(np.ascontiguousarray(pixels[outer])), painted, _within(inner, outer))
     return totals
 
 
@@ -162,7 +153,7 @@ def _within(inner: Sequence[slice], outer: Sequence[slice]) -> tuple[slice, slic
 def _add_tile(
     totals: Sequence[_Steps],
     widths: Sequence[int],
-    lab: Field,
+    seen: Field,
     painted: npt.NDArray[np.bool_],
     inner: tuple[slice, slice],
 ) -> None:
@@ -175,11 +166,11 @@ def _add_tile(
         beyond = (to_painted > width) & (to_painted <= 2 * width)
         # the same places one band further out: the first row of the second band
         further = beyond & (to_painted <= width + 1)
-        here = _mean_near(lab, beside, width)
-        across, places = _step(here, _mean_near(lab, inside, width), border, inner)
+        here = _mean_near(seen, beside, width)
+        across, places = _step(here, _mean_near(seen, inside, width), border, inner)
         total.border += across
         total.length += places
-        along, places = _step(here, _mean_near(lab, beyond, width), further, inner)
+        along, places = _step(here, _mean_near(seen, beyond, width), further, inner)
         total.own += along
         total.own_length += places
 
@@ -191,11 +182,6 @@ def _step(
     counted = places[inner] & (one[1][inner] > 0.0) & (other[1][inner] > 0.0)
     difference = one[0][inner][counted] - other[0][inner][counted]
     return float(np.sqrt((difference**2).sum(axis=1, dtype=np.float64)).sum()), int(counted.sum())
-
-
-def _lab(pixels: Pixels) -> Field:
-    scaled = pixels.astype(np.float32) / np.float32(255.0)
-    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), dtype=np.float32)
 
 
 def _distance(places: npt.NDArray[np.bool_]) -> Field:

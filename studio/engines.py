@@ -1,13 +1,16 @@
 """Builds the engine. The only module of `studio` that leads to torch; the API process never imports it."""
 
 import os
+from typing import TYPE_CHECKING
 
-from editing.flux.baselines import FillBaselines
-from editing.flux.counting import FillCounter
 from editing.flux.engine import FluxEngine
 from editing.flux.settings import FluxSettings, MemoryProfile, WeightsDtype
 from studio.bootstrap import Store
 from studio.settings import Settings
+
+if TYPE_CHECKING:
+    from editing.flux.baselines import FillBaselines
+    from editing.flux.counting import FillCounter
 
 
 def build_engine(settings: Settings, store: Store) -> FluxEngine:
@@ -22,13 +25,17 @@ def build_engine_without_store(settings: Settings) -> FluxEngine:
     return FluxEngine(flux_settings(settings), accepted=lambda _: False)
 
 
-def build_baselines(settings: Settings) -> FillBaselines:
-    """The recipes of others on the packaged Fill weights, to measure our seams against."""
+def build_baselines(settings: Settings) -> "FillBaselines":
+    """The recipes of others on the packaged Fill weights, to measure our seams against; no worker needs them."""
+    from editing.flux.baselines import FillBaselines
+
     return FillBaselines(flux_settings(settings))
 
 
-def build_counter() -> FillCounter:
-    """Counts the operations of FLUX.1-Fill-dev, without its weights."""
+def build_counter() -> "FillCounter":
+    """Counts the operations of FLUX.1-Fill-dev, without its weights; no worker needs it."""
+    from editing.flux.counting import FillCounter
+
     return FillCounter()
 
 

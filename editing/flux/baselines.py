@@ -18,7 +18,8 @@ from PIL import Image
 
 from editing.catalogue import find
 from editing.flux.loading import CheckpointShelf, pick_device, torch_dtype  # imports the shim before diffusers
-from editing.flux.noise import seeded_generator
+from editing.flux.merging import packed
+from editing.flux.noise import noise_after_one_draw, seeded_generator
 from editing.flux.quiet import quiet_libraries
 from editing.flux.settings import FluxSettings
 from editing.masks import LATENT_CELL
@@ -119,7 +120,7 @@ class FillBaselines:
                 pipeline,
                 prompt,
                 noise=noise,
-                condition=torch.cat([_packed(blanked), _packed(_unshuffled(plane))], dim=2),
+                condition=torch.cat([packed(blanked), packed(_unshuffled(plane))], dim=2),
                 guidance=guidance,
                 sigmas=[*np.linspace(1.0, LEAST_SIGMA, steps), 0.0],
                 merged=(kept, plane) if merge else None,
@@ -146,9 +147,8 @@ class FillBaselines:
 
     def _noise(self, shape: torch.Size, seed: int) -> torch.Tensor:
         """The noise that `FluxFillPipeline` starts from: its second draw, the first goes into the encoded picture."""
-        generator = seeded_generator(seed)
-        torch.randn(shape, generator=generator, dtype=self._dtype)
-        return torch.randn(shape, generator=generator, dtype=self._dtype).to(self._device)
+        noise = noise_after_one_draw(seeded_generator(seed), shape, dtypes=(self._dtype, self._dtype))
+        return noise.to(self._device)
 
     def _sampled(
         self,
@@ -171,7 +171,7 @@ class FillBaselines:
         latents = noise
         for now, after in pairwise(sigmas):
             velocity = pipeline.transformer(
-                hidden_states=torch.cat([_packed(latents), condition], dim=2),
+                hidden_states=torch.cat([packed(latents), condition], dim=2),
                 timestep=torch.full((1,), now, device=self._device, dtype=self._dtype),
                 guidance=torch.full((1,), guidance, device=self._device, dtype=torch.float32),
                 pooled_projections=pooled,
@@ -187,13 +187,6 @@ class FillBaselines:
                 paints = torch.nn.functional.interpolate(plane, (height, width), mode="bilinear") >= due
                 latents = torch.where(paints, latents, after * noise + (1 - after) * kept)
         return latents
-
-
-def _packed(latents: torch.Tensor) -> torch.Tensor:
-    """(1, c, h, w) to (1, h/2 * w/2, c*4)."""
-    _, channels, height, width = latents.shape
-    cells = latents.view(1, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
-    return cells.reshape(1, height * width // 4, channels * 4)
 
 
 def _unpacked(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from editing.blending import Intent, Prefill
-from editing.boxes import Box, model_size, outside, padded_size
+from editing.boxes import Box, around, model_size, outside, padded_size
 from editing.catalogue import starts_from_picture
 from editing.checkpoints import Checkpoint
 from editing.colour import from_srgb, srgb_pixels, to_srgb
@@ -154,7 +154,7 @@ class _Job:
             raster=raster,
             sampling=sampling,
             size=plan.size,
-            box=_round([each.box for each in self._plans]),
+            box=around([each.box for each in self._plans]),
             exact=not plan.spill,
             control_images=tuple(images),
             passes=tuple(
@@ -240,15 +240,6 @@ def _prefill(operation: MaskedEdit, intent: Intent) -> Prefill | None:
 def _srgb_part(raster: Raster, box: Box, mask: Mask) -> tuple[Pixels, Mask]:
     pixels = to_srgb(np.ascontiguousarray(raster.pixels[box.slices]), raster.icc_profile)
     return pixels, np.ascontiguousarray(mask)
-
-
-def _round(boxes: Sequence[Box]) -> Box:
-    return Box(
-        left=min(each.left for each in boxes),
-        top=min(each.top for each in boxes),
-        right=max(each.right for each in boxes),
-        bottom=max(each.bottom for each in boxes),
-    )
 
 
 def _size(pixels: Pixels) -> tuple[int, int]:

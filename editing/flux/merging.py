@@ -12,7 +12,7 @@ import torch
 
 from editing.errors import EngineError
 from editing.flux.torchvision_shim import ensure_torchvision
-from editing.masks import LATENT_CELL
+from editing.masks import by_latent
 from editing.rasters import Mask
 
 ensure_torchvision()
@@ -38,15 +38,9 @@ def first_steps(mask: Mask, steps: int) -> npt.NDArray[np.int64]:
     Returns:
         int64 (h/8, w/8): 0 for a value of 1; `steps`, which is never, for 0; at most `steps - 1` for any above 0.
     """
-    cells = _by_latent(mask)
+    cells = by_latent(mask)
     begins = np.floor(steps - steps * cells.astype(np.float64) + _ROUNDING)
     return np.where(cells > 0.0, np.clip(begins, 0, steps - 1), steps).astype(np.int64)
-
-
-def _by_latent(mask: Mask) -> Mask:
-    rows, columns = mask.shape[0] // LATENT_CELL, mask.shape[1] // LATENT_CELL
-    cells: Mask = mask.reshape(rows, LATENT_CELL, columns, LATENT_CELL).max(axis=(1, 3))
-    return cells
 
 
 def packed(values: torch.Tensor) -> torch.Tensor:
@@ -73,7 +67,7 @@ def keep_mask(mask: Mask) -> torch.Tensor:
     Returns:
         float32 (1, tokens, 4), 1 keep, 0 where anything in a latent is painted.
     """
-    keep = (_by_latent(mask) <= 0.0).astype(np.float32)
+    keep = (by_latent(mask) <= 0.0).astype(np.float32)
     return packed(torch.from_numpy(keep)[None, None])
 
 

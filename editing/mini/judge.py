@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from editing.colour import lab
 from editing.mini.drawing import BACKGROUNDS, COLOURS, PHOTO, Picture
 
 Mask = npt.NDArray[np.bool_]
@@ -183,12 +184,6 @@ def edge_f1(picture: Picture, wanted: Mask) -> float:
 def canny(picture: Picture) -> Mask:
     """Return the canny edges (100, 200, of the strongest channel) of uint8 (h, w, 3) as bool (h, w)."""
     return np.asarray(cv2.Canny(np.ascontiguousarray(picture), 100, 200)) > 0
-
-
-def lab(picture: Picture) -> npt.NDArray[np.float32]:
-    """Convert uint8 (h, w, 3) sRGB to CIE Lab, float32 (h, w, 3), L in 0..100."""
-    scaled = picture.astype(np.float32) / 255
-    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), np.float32)
 
 
 def lab_of(rgb: tuple[int, int, int]) -> npt.NDArray[np.float32]:

@@ -50,48 +50,29 @@ class CostCase:
     soften: int | None = None
 
 
-def _centred(picture: tuple[int, int], side: int) -> Box:
+def _square(
+    name: str,
+    picture: tuple[int, int],
+    side: int,
+    *,
+    stock: tuple[int, int] | None = None,
+    goal: float | None = None,
+    soften: int | None = None,
+) -> CostCase:
+    """An edit of a square in the middle; stock runs at the picture's own size if nothing else is said."""
     left, top = (picture[0] - side) // 2, (picture[1] - side) // 2
-    return Box(left=left, top=top, right=left + side, bottom=top + side)
+    mask = Box(left=left, top=top, right=left + side, bottom=top + side)
+    return CostCase(name=name, picture=picture, mask=mask, stock=stock or picture, goal=goal, soften=soften)
 
 
 CASES: Sequence[CostCase] = (
-    CostCase(
-        name="square mask of 10 %",
-        picture=(1024, 1024),
-        mask=_centred((1024, 1024), 324),
-        stock=(1024, 1024),
-        goal=1 / 3,
-    ),
-    CostCase(
-        name="the same, fading over 16 px: one encoding more",
-        picture=(1024, 1024),
-        mask=_centred((1024, 1024), 324),
-        stock=(1024, 1024),
-        goal=1 / 3,
-        soften=16,
-    ),
-    CostCase(
-        name="512 px crop of a large picture",
-        picture=(2048, 2048),
-        mask=_centred((2048, 2048), 300),
-        stock=(2048, 2048),
-        goal=1 / 10,
-    ),
-    CostCase(
-        name="square mask of 25 %",
-        picture=(1024, 1024),
-        mask=_centred((1024, 1024), 512),
-        stock=(1024, 1024),
-    ),
+    _square("square mask of 10 %", (1024, 1024), 324, goal=1 / 3),
+    _square("the same, fading over 16 px: one encoding more", (1024, 1024), 324, goal=1 / 3, soften=16),
+    _square("512 px crop of a large picture", (2048, 2048), 300, goal=1 / 10),
+    _square("square mask of 25 %", (1024, 1024), 512),
     # Nobody runs stock on 50 megapixels. It is counted at the most pixels it is used at, in the picture's shape, and
     # gives a result of a 24th of the pixels; ours comes back at full size.
-    CostCase(
-        name="small mask in 50 megapixels (stock: scaled to 2)",
-        picture=(8660, 5773),
-        mask=_centred((8660, 5773), 300),
-        stock=(1760, 1184),
-    ),
+    _square("small mask in 50 megapixels (stock: scaled to 2)", (8660, 5773), 300, stock=(1760, 1184)),
 )
 
 

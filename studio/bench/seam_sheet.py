@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from editing.colour import lab
 from editing.rasters import Mask, Pixels
 from studio.bench.seams import METHODS, SeamScores, SeamTrial
 
@@ -92,12 +93,12 @@ def outlined(pixels: Pixels, mask: Mask) -> Pixels:
 
 def _steps(pixels: Pixels, mask: Mask) -> npt.NDArray[np.float32]:
     """Colour step between the two sides about each border pixel, CIE76 dE; 0 elsewhere."""
-    lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    seen = lab(pixels)
     hard = (mask > 0).astype(np.float32)
     means = []
     for side in (hard, 1.0 - hard):
         share = cv2.blur(side, (_REACH, _REACH))[:, :, None]
-        means.append(cv2.blur(lab * side[:, :, None], (_REACH, _REACH)) / np.maximum(share, 1e-6))
+        means.append(cv2.blur(seen * side[:, :, None], (_REACH, _REACH)) / np.maximum(share, 1e-6))
     border = cv2.dilate(hard, np.ones((3, 3))) > cv2.erode(hard, np.ones((3, 3)))
     return np.asarray(np.linalg.norm(means[0] - means[1], axis=2) * border, np.float32)
 

@@ -1,5 +1,7 @@
 """studio bench: measurements, with a table for people and one JSON object for programs."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +25,15 @@ def bench() -> None:
     """Measure quality and speed."""
 
 
+@contextmanager
+def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Draw a bar on stderr; yields what to tell how many are done, and how many there are."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, everything: bar.update(task, completed=done, total=everything)
+
+
 @app.command("mini")
 def mini(
     count: Annotated[int, typer.Option(min=2, help="Prompts per operation.")] = 48,
@@ -39,12 +50,8 @@ def mini(
     from studio.engines import build_engine_without_store
 
     engine = build_engine_without_store(load_settings())
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("pictures", total=None)
-        scores = run(
-            engine, count=count, on_progress=lambda done, everything: bar.update(task, completed=done, total=everything)
-        )
+    with _counting("pictures") as on_progress:
+        scores = run(engine, count=count, on_progress=on_progress)
     if sheet is not None:
         sheet.parent.mkdir(parents=True, exist_ok=True)
         draw_judged(scores.judged).save(sheet)
@@ -66,10 +73,8 @@ def seams(
 
     settings = load_settings()
     engine, recipes = build_engine_without_store(settings), build_baselines(settings)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("edits", total=count)
-        scores = run(engine, recipes, count=count, on_progress=lambda done, _all: bar.update(task, completed=done))
+    with _counting("edits") as on_progress:
+        scores = run(engine, recipes, count=count, on_progress=on_progress)
     if sheet is not None:
         sheet.parent.mkdir(parents=True, exist_ok=True)
         draw_seams(scores).save(sheet)
@@ -82,10 +87,8 @@ def large(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSO
     from studio.bench.large import CASES, run
     from studio.cli.output import emit
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("jobs", total=len(CASES))
-        costs = run(CASES, on_progress=lambda done, _all: bar.update(task, completed=done))
+    with _counting("jobs") as on_progress:
+        costs = run(CASES, on_progress=on_progress)
     table = Table("job", "megapixels", "peak", "bound", "seconds", title="whole jobs on flux-mini")
     facts = [each.to_json() for each in costs]
     for each in facts:

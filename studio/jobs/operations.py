@@ -305,7 +305,7 @@ class _Desk:
             context=given.get("context"),
             spill=given.get("spill", False),
             prefill=Prefill(given["prefill"]) if "prefill" in given else None,
-            join=Join(given["join"]) if given.get("join") else None,
+            join=Join(given["join"]) if "join" in given else None,
             match_colour=given.get("match_colour", True),
             match_grain=given.get("match_grain", True),
         )

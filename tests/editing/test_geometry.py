@@ -9,7 +9,7 @@ from editing.boxes import ModelSizes, bounds, edit_box, model_size, padded_size
 from editing.errors import MaskError, OperationError
 from editing.masks import denoise_mask, depth, inward_feather, outward_feather, threshold, whole_cells
 from editing.placement import Placement
-from editing.resampling import resize_mask, resize_pixels, resize_soft_mask
+from editing.resampling import resize_pixels, resize_soft_mask
 from tests.editing.pictures import box_mask, noise
 
 SIZE = (300, 200)
@@ -174,8 +174,8 @@ def test_a_mask_at_the_pictures_border_has_no_edge_there() -> None:
 def test_resizing_a_mask_loses_no_pixel_of_it() -> None:
     mask = np.zeros((500, 700), np.float32)
     mask[123, 456] = 1.0
-    assert resize_mask(mask, (16, 16)).sum() >= 1
-    assert resize_mask(mask, (1400, 1000)).sum() >= 4
+    assert resize_soft_mask(mask, (16, 16)).sum() >= 1
+    assert resize_soft_mask(mask, (1400, 1000)).sum() >= 4
     for size in ((16, 16), (1400, 1000), (699, 499), (333, 77), (64, 640)):
         assert resize_soft_mask(mask, size).max() == 1.0
 

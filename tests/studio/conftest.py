@@ -4,7 +4,7 @@ import base64
 import io
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from policy import Policy, load_policy
+from policy import Decision, Finding, Policy, Subject, load_policy
 from storage import ApiKey, Database, Job, JobState, Record, Role
 from studio import bootstrap
 from studio.app import create_app
@@ -41,6 +41,26 @@ def box_mask(height: int = 48, width: int = 64) -> np.ndarray:
     mask = np.zeros((height, width), np.uint8)
     mask[10:30, 20:40] = 255
     return mask
+
+
+class ReviewScreener:
+    """Asks for a person whenever it sees one subject."""
+
+    name, version, time_limit_s = "reviewing", "1", 5.0
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+
+    def handles(self, subject: Subject) -> bool:
+        return subject.name == self._subject
+
+    def screen(self, subject: Subject) -> Sequence[Finding]:
+        return [
+            Finding(
+                rule="reviewing-01", category="test", decision=Decision.REVIEW, reason="A person looks at this first.",
+                screener=self.name, subject=subject.name,
+            )
+        ]  # fmt: skip
 
 
 @dataclass

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from editing import Raster
-from policy import Decision, Finding, Policy, Subject, known_test_picture, load_known_pictures, load_rules
+from policy import Finding, Policy, Subject, known_test_picture, load_known_pictures, load_rules
 from storage import FileBlobs, referenced_digests
 from studio import bootstrap
 from studio.jobs.worker import Desk, carry_out
-from tests.studio.conftest import Studio, encoded, png
+from tests.studio.conftest import ReviewScreener, Studio, encoded, png
 from tests.studio.paint import PaintEngine
 
 BLOCKED_PROMPT = load_rules().rules[0].block[0]
@@ -146,26 +146,6 @@ def test_a_job_whose_record_could_not_be_written_ends_once_it_can(studio: Studio
     assert len(view["outputs"]) == 1
     assert view["attempts"] == 2
     assert studio.counts()["records"] == 1
-
-
-class ReviewScreener:
-    """Asks for a person whenever it sees one subject."""
-
-    name, version, time_limit_s = "reviewing", "1", 5.0
-
-    def __init__(self, subject: str) -> None:
-        self._subject = subject
-
-    def handles(self, subject: Subject) -> bool:
-        return subject.name == self._subject
-
-    def screen(self, subject: Subject) -> Sequence[Finding]:
-        return [
-            Finding(
-                rule="reviewing-01", category="test", decision=Decision.REVIEW, reason="A person looks at this first.",
-                screener=self.name, subject=subject.name,
-            )
-        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("subject", "edited"), [("prompt", False), ("output", True)])

@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from editing import Progress, Raster, derived_seed
-from policy import Decision, Finding, Policy, Subject, known_test_picture, load_known_pictures, load_rules
+from policy import Policy, known_test_picture, load_known_pictures, load_rules
 from storage import FileBlobs, referenced_digests
 from studio.jobs.variants import Steps
-from tests.studio.conftest import Studio
+from tests.studio.conftest import ReviewScreener, Studio
 
 SEED = 7
 SEEDS = [derived_seed(SEED, "variant", number) for number in range(3)]
@@ -104,32 +104,12 @@ def test_one_variant_that_is_blocked_refuses_all_and_nothing_is_kept(studio: Stu
     assert [each["seed"] for each in body["variants"]] == [str(seed) for seed in SEEDS[:2]]
 
 
-class ReviewSubject:
-    """Asks for a person whenever it sees one subject."""
-
-    name, version, time_limit_s = "reviewing", "1", 5.0
-
-    def __init__(self, subject: str) -> None:
-        self._subject = subject
-
-    def handles(self, subject: Subject) -> bool:
-        return subject.name == self._subject
-
-    def screen(self, subject: Subject) -> Sequence[Finding]:
-        return [
-            Finding(
-                rule="reviewing-01", category="test", decision=Decision.REVIEW, reason="A person looks at this first.",
-                screener=self.name, subject=subject.name,
-            )
-        ]  # fmt: skip
-
-
 def test_one_variant_under_review_holds_the_job_with_the_pictures_made_so_far(
     studio: Studio, picture: str, mask: str
 ) -> None:
     job = three(studio, picture, mask)
     inputs = studio.blob_digests()
-    policy = Policy(load_rules(), [load_known_pictures(), ReviewSubject("output[1]")])
+    policy = Policy(load_rules(), [load_known_pictures(), ReviewScreener("output[1]")])
     studio.work_off(replace(studio.desk, parts=replace(studio.desk.parts, policy=policy)))
     view = studio.read(job)
     assert (view["state"], view["outputs"], studio.engine.runs) == ("held", [], 2)
