@@ -1,20 +1,31 @@
 """Pixels in, pixels out: masks, canvases, control images and the FLUX pipelines.
 
 Outside the uploaded mask not one pixel value changes, on every route. This package knows nothing of HTTP, users, policy
-or databases, and imports no torch outside `editing.flux` and `editing.mini.training`.
+or databases, and imports no torch outside the rooms named for it: `editing.diffusion`, `editing.flux`, `editing.flux2`,
+`editing.detectors` and `editing.mini.training`.
 """
 
 from editing.blending import Blend, Intent, Join, Prefill, Route, SeamRetry
 from editing.engine import BlendFacts, EditedImage, EditEngine, EditFacts, PaintPass, Progress, SeamTry
 from editing.errors import EditCancelled, EditingError, EngineError, MaskError, OperationError, PictureError
-from editing.operations import (
+from editing.guides import (
     Control,
     ControlKind,
     ControlMode,
+    Detector,
+    Embedding,
+    Guides,
+    Lora,
+    Reference,
+    ReferenceKind,
+)
+from editing.operations import (
+    ControlMap,
     Erase,
     Generate,
     Img2Img,
     Inpaint,
+    Instruct,
     Operation,
     OperationName,
     Outpaint,
@@ -30,19 +41,25 @@ __all__ = [
     "BlendFacts",
     "Control",
     "ControlKind",
+    "ControlMap",
     "ControlMode",
+    "Detector",
     "EditCancelled",
     "EditEngine",
     "EditFacts",
     "EditedImage",
     "EditingError",
+    "Embedding",
     "EngineError",
     "Erase",
     "Generate",
+    "Guides",
     "Img2Img",
     "Inpaint",
+    "Instruct",
     "Intent",
     "Join",
+    "Lora",
     "Mask",
     "MaskError",
     "Operation",
@@ -57,6 +74,8 @@ __all__ = [
     "Prefill",
     "Progress",
     "Raster",
+    "Reference",
+    "ReferenceKind",
     "Route",
     "Sampling",
     "Seam",

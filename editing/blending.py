@@ -65,6 +65,8 @@ class Route(StrEnum):
     """A base checkpoint; after every step the kept latents are put back, noised to that step."""
     INPAINTING_CONTROLNET = "inpainting_controlnet"
     """A base checkpoint steered by a ControlNet that reads the masked picture and the mask, and latents merged."""
+    REFERENCE_MERGE = "reference_merge"
+    """A checkpoint that takes instructions: it sees the whole crop as a reference while latents are merged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

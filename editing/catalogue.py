@@ -5,19 +5,23 @@ from collections.abc import Collection, Sequence
 
 from editing.blending import Prefill, Route
 from editing.checkpoints import Checkpoint, ControlDefaults, Family, SamplingDefaults, unsuitable
-from editing.entries import CATALOGUE
+from editing.detecting import check_detector
+from editing.entries import CATALOGUE, find
 from editing.errors import OperationError
+from editing.guides import ControlKind, Guides
+from editing.mixes import check_guides, unreadable
 from editing.operations import (
     SIDE,
-    Control,
-    ControlKind,
+    ControlMap,
     Erase,
     Generate,
     Img2Img,
     Inpaint,
+    Instruct,
     Operation,
     OperationName,
     Outpaint,
+    Prompted,
     Sampling,
 )
 
@@ -38,31 +42,6 @@ __all__ = [
 ]
 
 
-def find(name: str, *, field: str = "checkpoint") -> Checkpoint:
-    """Look a checkpoint up.
-
-    Args:
-        name: Its name.
-        field: Name of the request field, for the error.
-
-    Returns:
-        The catalogue's entry.
-
-    Raises:
-        OperationError: `checkpoint_unknown`.
-    """
-    checkpoint = CATALOGUE.get(name)
-    if checkpoint is None:
-        raise OperationError(
-            f"no checkpoint is called {name[:80]!r}; there are {', '.join(sorted(CATALOGUE))}",
-            code="checkpoint_unknown",
-            field=field,
-            value=name[:80],
-            limit=sorted(CATALOGUE),
-        )
-    return checkpoint
-
-
 def pick(
     operation: str,
     controls: Collection[ControlKind] = (),
@@ -80,7 +59,7 @@ def pick(
 
     Returns:
         Name of the first that can run the operation with such controls by such a route; Fill before base where both
-        can.
+        can, but base before Fill where there are controls, whose ControlNets were trained on a base.
 
     Raises:
         OperationError: `checkpoint_unsuitable`, if none can; `route_unsupported`, if one could by another route.
@@ -90,9 +69,10 @@ def pick(
     otherwise = False
     for candidates in (chosen, [CATALOGUE[name] for name in packaged]):
         suitable = [c for c in candidates if operation in c.operations and _takes_controls(c, controls)]
+        suitable = [c for c in suitable if c.family is not Family.CONTROL or controls]
         otherwise = otherwise or bool(suitable)
         routed = [c for c in suitable if route is None or route in routes_of(c)]
-        routed.sort(key=lambda c: c.family is not Family.FILL)
+        routed.sort(key=lambda c: (c.family is Family.FILL) == bool(controls))
         if routed:
             return routed[0].name
     if route is not None and otherwise:
@@ -104,32 +84,39 @@ def pick(
             value=route.value,
             limit=able,
         )
+    able = [c.name for c in CATALOGUE.values() if operation in c.operations and _takes_controls(c, controls)]
+    with_controls = f" with controls {', '.join(sorted(controls))}" if controls else ""
     raise OperationError(
-        f"no checkpoint can run {operation} with controls {sorted(controls)}",
+        f"no checkpoint at hand runs {operation}{with_controls}; name one that does: {', '.join(able) or 'none does'}",
         code="checkpoint_unsuitable",
         field="checkpoint",
         value=operation,
-        limit=[name.value for name in OperationName],
+        limit=able or [name.value for name in OperationName],
     )
 
 
 def pick_control(kind: ControlKind, base: str) -> Checkpoint:
-    """Choose the ControlNet for a control that names none.
+    """Choose what reads a control that names nothing.
 
     Args:
         kind: What the control image shows.
-        base: Name of the base checkpoint it shall steer.
+        base: Name of the checkpoint it shall steer.
 
     Returns:
-        The first ControlNet trained for that base.
+        That checkpoint, where it reads such control images itself; else the first ControlNet trained for it, or for
+        what it was made from; else a control LoRA.
 
     Raises:
         OperationError: `control_unsupported`, if there is none.
     """
-    for checkpoint in CATALOGUE.values():
-        if kind in checkpoint.controls and base in checkpoint.works_with:
-            return checkpoint
-    raise _control_unsupported(base, f"no ControlNet for {kind.value} works with it", "controls")
+    checkpoint = find(base)
+    if kind in checkpoint.controls:
+        return checkpoint
+    readers = [c for c in CATALOGUE.values() if kind in c.controls and c.fits(checkpoint)]
+    readers.sort(key=lambda c: c.family is not Family.CONTROLNET)
+    if not readers:
+        raise unreadable(checkpoint, f"no ControlNet for {kind.value} works with it", "controls")
+    return readers[0]
 
 
 def routes_of(checkpoint: Checkpoint) -> tuple[Route, ...]:
@@ -143,6 +130,10 @@ def routes_of(checkpoint: Checkpoint) -> tuple[Route, ...]:
     """
     if checkpoint.family is Family.FILL:
         return (Route.FILL,)
+    if checkpoint.family in {Family.KONTEXT, Family.KLEIN}:
+        return (Route.REFERENCE_MERGE,)
+    if checkpoint.family is Family.CONTROL:
+        return (Route.LATENT_MERGE,)
     if checkpoint.family is Family.BASE:
         steered = (Route.INPAINTING_CONTROLNET,) if _inpainting_nets(checkpoint) else ()
         return (Route.LATENT_MERGE, *steered)
@@ -186,6 +177,7 @@ _REASONS = {
     Route.FILL: "it was not trained to fill; a Fill checkpoint was",
     Route.LATENT_MERGE: "it reads the mask itself; a base checkpoint merges latents",
     Route.INPAINTING_CONTROLNET: "no inpainting ControlNet was trained for it",
+    Route.REFERENCE_MERGE: "it takes no instructions",
 }
 
 
@@ -237,36 +229,25 @@ def starts_from_picture(sampling: Sampling) -> bool:
     return int(sampling.steps - min(sampling.steps * sampling.strength, sampling.steps)) >= 1
 
 
-def check(name: str, operation: str, controls: Sequence[Control] = ()) -> Checkpoint:
-    """Check that a checkpoint can run an operation with these controls.
+def check(name: str, operation: str, guides: Guides | None = None, *, true_cfg: float = 1.0) -> Checkpoint:
+    """Check that a checkpoint can run an operation with these guides.
 
     Args:
         name: Name of the checkpoint.
         operation: Name of the operation.
-        controls: Controls of the request.
+        guides: Guides of the request; None for none.
+        true_cfg: Scale of classifier-free guidance.
 
     Returns:
         The catalogue's entry.
 
     Raises:
-        OperationError: `checkpoint_unknown`, `checkpoint_unsuitable` or `control_unsupported`.
+        OperationError: `checkpoint_unknown`, `checkpoint_unsuitable`, or as `check_guides` raises.
     """
     checkpoint = find(name)
     if operation not in checkpoint.operations:
         raise unsuitable(checkpoint, operation)
-    if controls and checkpoint.family is Family.FILL:
-        raise _control_unsupported(name, "a Fill checkpoint takes no ControlNet; name a base checkpoint", "controls")
-    for index, control in enumerate(controls):
-        place = f"controls[{index}].checkpoint"
-        controlnet = find(control.checkpoint, field=place)
-        if controlnet.family is not Family.CONTROLNET:
-            raise _control_unsupported(name, f"{control.checkpoint} is no ControlNet", place)
-        if name not in controlnet.works_with:
-            raise _control_unsupported(name, f"{control.checkpoint} was not trained for it", place)
-        if control.kind not in controlnet.controls:
-            raise _control_unsupported(name, f"{control.checkpoint} does not serve {control.kind.value}", place)
-    if len({control.checkpoint for control in controls}) > 1:
-        raise _control_unsupported(name, "all controls of one request use one ControlNet", "controls")
+    check_guides(checkpoint, guides or Guides(), true_cfg=true_cfg)
     return checkpoint
 
 
@@ -288,19 +269,21 @@ def check_operation(operation: Operation) -> Checkpoint:
         OperationError: As `check` and `resolve_route` raise, `size_unsupported`, `prefill_without_effect`, or
             `strength_without_effect` for an img2img that would ignore its picture.
     """
-    controls = operation.controls if isinstance(operation, Generate | Inpaint) else ()
-    checkpoint = check(operation.checkpoint, operation.name, controls)
+    if isinstance(operation, ControlMap):
+        return check_detector(operation)
+    guides = operation.guides if isinstance(operation, Prompted) else None
+    checkpoint = check(operation.checkpoint, operation.name, guides, true_cfg=operation.sampling.true_cfg)
     match operation:
         case Generate():
             _check_area(checkpoint, (operation.width, operation.height))
         case Img2Img():
             _check_area(checkpoint, operation.target)
             _check_start(operation.sampling)
+        case Instruct():
+            _check_area(checkpoint, operation.target)
+            _check_pictures(checkpoint, 1 + len(operation.others))
         case Inpaint() | Outpaint():
-            route, _ = resolve_route(checkpoint.name, operation.route, operation.inpainting_controlnet)
-            if controls and route is Route.INPAINTING_CONTROLNET:
-                reason = "controls and an inpainting ControlNet cannot act in one run yet"
-                raise _control_unsupported(checkpoint.name, reason, "controls")
+            resolve_route(checkpoint.name, operation.route, operation.inpainting_controlnet)
             _check_prefill(operation.blend.prefill, operation.sampling)
         case Erase():
             _check_prefill(operation.blend.prefill, operation.sampling)
@@ -322,6 +305,17 @@ def _check_area(checkpoint: Checkpoint, size: tuple[int, int]) -> None:
         value=area,
         limit=most,
     )
+
+
+def _check_pictures(checkpoint: Checkpoint, count: int) -> None:
+    if count > checkpoint.pictures:
+        raise OperationError(
+            f"{checkpoint.name} takes {checkpoint.pictures} pictures with an instruction, got {count}",
+            code="pictures_too_many",
+            field="others",
+            value=count,
+            limit=checkpoint.pictures,
+        )
 
 
 def _check_start(sampling: Sampling) -> None:
@@ -361,11 +355,5 @@ def _check_prefill(prefill: Prefill | None, sampling: Sampling) -> None:
 
 
 def _takes_controls(checkpoint: Checkpoint, controls: Collection[ControlKind]) -> bool:
-    served = {kind for other in CATALOGUE.values() if checkpoint.name in other.works_with for kind in other.controls}
-    return set(controls) <= served
-
-
-def _control_unsupported(name: str, reason: str, place: str) -> OperationError:
-    return OperationError(
-        f"{name} cannot be steered so: {reason}", code="control_unsupported", field=place, value=name, limit=reason
-    )
+    served = {kind for other in CATALOGUE.values() if other.fits(checkpoint) for kind in other.controls}
+    return set(controls) <= served | set(checkpoint.controls)

@@ -6,7 +6,7 @@ import numpy as np
 from editing.boxes import Box
 from editing.colour import srgb_pixels
 from editing.errors import OperationError
-from editing.operations import Control, ControlMode
+from editing.guides import Control, ControlMode
 from editing.rasters import Pixels
 from editing.resampling import resize_pixels
 

@@ -9,6 +9,7 @@ from typing import ClassVar, TypeAlias
 
 from editing.blending import Blend, Intent, Route, SeamRetry
 from editing.errors import OperationError, within
+from editing.guides import ControlKind, Detector, Guides, check_thresholds
 from editing.masks import check_mask
 from editing.placement import Placement
 from editing.rasters import Mask, Raster
@@ -17,9 +18,8 @@ STEPS = (1, 100)
 GUIDANCE = (0.0, 100.0)
 SEED = (0, 2**64 - 1)
 SIDE = (16, 8192)
-CANNY_THRESHOLD = (0, 1000)
-CONTROL_SCALE = (0.0, 2.0)
-MAX_CONTROLS = 4
+TRUE_CFG = (1.0, 20.0)
+MAX_PICTURES = 4
 
 
 class OperationName(StrEnum):
@@ -30,19 +30,8 @@ class OperationName(StrEnum):
     INPAINT = "inpaint"
     OUTPAINT = "outpaint"
     ERASE = "erase"
-
-
-class ControlKind(StrEnum):
-    """What a control image shows."""
-
-    CANNY = "canny"
-
-
-class ControlMode(StrEnum):
-    """Whether a control picture is an ordinary picture or already a control image."""
-
-    PREPROCESS = "preprocess"
-    AS_IS = "as_is"
+    INSTRUCT = "instruct"
+    CONTROL_MAP = "control_map"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +43,24 @@ class Sampling:
         guidance: FLUX's distilled guidance, a model input, 0..100.
         seed: Seed of the noise, 0..2**64-1.
         strength: Share of the schedule that is run, above 0 up to 1; 1 ignores what was there.
+        true_cfg: Scale of classifier-free guidance against the negative prompt, 1..20; 1 is off. Each step takes twice
+            the time where it is on.
 
     Raises:
-        OperationError: `steps_out_of_range`, `guidance_out_of_range`, `seed_out_of_range`, `strength_out_of_range`.
+        OperationError: `steps_out_of_range`, `guidance_out_of_range`, `seed_out_of_range`, `strength_out_of_range`,
+            `true_cfg_out_of_range`.
     """
 
     steps: int
     guidance: float
     seed: int
     strength: float = 1.0
+    true_cfg: float = 1.0
 
     def __post_init__(self) -> None:
         within("steps_out_of_range", "steps", self.steps, STEPS)
         within("guidance_out_of_range", "guidance", self.guidance, GUIDANCE)
+        within("true_cfg_out_of_range", "true_cfg", self.true_cfg, TRUE_CFG)
         if not SEED[0] <= self.seed <= SEED[1]:
             raise OperationError(
                 f"seed must lie in 0..{SEED[1]}, got {self.seed}",
@@ -93,81 +87,6 @@ class Sampling:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
-    """A control image that steers structure, and where in the schedule it acts.
-
-    Attributes:
-        kind: What it shows.
-        picture: Where it is taken from; None is the operation's own picture. Another size is scaled to fit.
-        mode: Whether edges are found in `picture`, or `picture` already shows edges.
-        low: Lower Canny threshold, 0..1000, below `high`.
-        high: Upper Canny threshold.
-        scale: Conditioning scale, 0..2.
-        start: Share of the steps at which it begins to act, 0..1.
-        end: Share of the steps at which it stops, above `start`.
-        checkpoint: Name of the ControlNet in the catalogue.
-
-    Raises:
-        OperationError: A `control_*` code naming the field.
-    """
-
-    kind: ControlKind
-    checkpoint: str
-    picture: Raster | None = None
-    mode: ControlMode = ControlMode.PREPROCESS
-    low: int = 100
-    high: int = 200
-    scale: float = 0.7
-    start: float = 0.0
-    end: float = 0.8
-
-    def __post_init__(self) -> None:
-        within("control_threshold_out_of_range", "low", self.low, CANNY_THRESHOLD)
-        within("control_threshold_out_of_range", "high", self.high, CANNY_THRESHOLD)
-        within("control_scale_out_of_range", "scale", self.scale, CONTROL_SCALE)
-        within("control_span_out_of_range", "start", self.start, (0.0, 1.0))
-        within("control_span_out_of_range", "end", self.end, (0.0, 1.0))
-        if self.low >= self.high:
-            raise OperationError(
-                f"the lower Canny threshold must lie below the upper, got {self.low} and {self.high}",
-                code="control_threshold_out_of_range",
-                field="low",
-                value=self.low,
-                limit=self.high,
-            )
-        if self.start >= self.end:
-            raise OperationError(
-                f"a control must stop after it starts, got start {self.start} and end {self.end}",
-                code="control_span_out_of_range",
-                field="end",
-                value=self.end,
-                limit=self.start,
-            )
-        if self.mode is ControlMode.AS_IS and self.picture is None:
-            raise OperationError(
-                "a control image used as it is must be given", code="control_picture_missing", field="picture"
-            )
-
-
-def _check_controls(controls: tuple[Control, ...], *, own_picture: bool) -> None:
-    if len(controls) > MAX_CONTROLS:
-        raise OperationError(
-            f"at most {MAX_CONTROLS} controls, got {len(controls)}",
-            code="control_too_many",
-            field="controls",
-            value=len(controls),
-            limit=MAX_CONTROLS,
-        )
-    for index, control in enumerate(controls):
-        if control.picture is None and not own_picture:
-            raise OperationError(
-                "generate has no picture of its own: each control needs one",
-                code="control_picture_missing",
-                field=f"controls[{index}].picture",
-            )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Generate:
     """Make a picture from text.
@@ -178,10 +97,10 @@ class Generate:
         height: Rows of the result.
         sampling: How to sample; `strength` plays no part.
         checkpoint: Name in the catalogue.
-        controls: Control images that steer structure.
+        guides: What steers the model besides the prompt.
 
     Raises:
-        OperationError: `size_unsupported` or a `control_*` code.
+        OperationError: `size_unsupported` or `control_picture_missing`.
     """
 
     name: ClassVar[OperationName] = OperationName.GENERATE
@@ -190,12 +109,12 @@ class Generate:
     height: int
     sampling: Sampling
     checkpoint: str
-    controls: tuple[Control, ...] = ()
+    guides: Guides = field(default_factory=Guides)
 
     def __post_init__(self) -> None:
         within("size_unsupported", "width", self.width, SIDE)
         within("size_unsupported", "height", self.height, SIDE)
-        _check_controls(self.controls, own_picture=False)
+        self.guides.require_pictures()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -208,6 +127,7 @@ class Img2Img:
         sampling: How to sample; `strength` says how far to leave the picture.
         checkpoint: Name in the catalogue, of the base family.
         size: Width and height of the result, 16..8192 pixels each; None is the picture's own.
+        guides: What steers the model besides the prompt.
 
     Raises:
         OperationError: `size_unsupported`.
@@ -219,11 +139,10 @@ class Img2Img:
     sampling: Sampling
     checkpoint: str
     size: tuple[int, int] | None = None
+    guides: Guides = field(default_factory=Guides)
 
     def __post_init__(self) -> None:
-        if self.size is not None:
-            within("size_unsupported", "width", self.size[0], SIDE)
-            within("size_unsupported", "height", self.size[1], SIDE)
+        _check_size(self.size)
 
     @property
     def target(self) -> tuple[int, int]:
@@ -241,7 +160,7 @@ class Inpaint:
         mask: float32 (h, w) of the picture's size, 1 repaint .. 0 keep.
         sampling: How to sample.
         checkpoint: Name in the catalogue.
-        controls: Control images that steer structure.
+        guides: What steers the model besides the prompt.
         blend: How the edit meets the rest.
         route: How the model is made to paint only a part; None: as the catalogue says for the checkpoint.
         inpainting_controlnet: Name in the catalogue of the ControlNet of that route; None for the other routes.
@@ -249,7 +168,7 @@ class Inpaint:
 
     Raises:
         MaskError: The mask does not fit the picture, or is empty.
-        OperationError: A `control_*` code, or `intent_contradictory`.
+        OperationError: `intent_contradictory`.
     """
 
     name: ClassVar[OperationName] = OperationName.INPAINT
@@ -259,7 +178,7 @@ class Inpaint:
     mask: Mask
     sampling: Sampling
     checkpoint: str
-    controls: tuple[Control, ...] = ()
+    guides: Guides = field(default_factory=Guides)
     blend: Blend = field(default_factory=Blend)
     route: Route | None = None
     inpainting_controlnet: str | None = None
@@ -267,7 +186,6 @@ class Inpaint:
 
     def __post_init__(self) -> None:
         check_mask(self.mask, size=self.picture.size)
-        _check_controls(self.controls, own_picture=True)
         self.blend.intended(self.intents)
 
 
@@ -281,6 +199,7 @@ class Outpaint:
         placement: The new canvas, and where the picture lies in it.
         sampling: How to sample.
         checkpoint: Name in the catalogue.
+        guides: What steers the model besides the prompt.
         blend: How the new part meets the old; `spill` plays no part.
         route: How the model is made to paint only a part; None: as the catalogue says for the checkpoint.
         inpainting_controlnet: Name in the catalogue of the ControlNet of that route; None for the other routes.
@@ -298,6 +217,7 @@ class Outpaint:
     placement: Placement
     sampling: Sampling
     checkpoint: str
+    guides: Guides = field(default_factory=Guides)
     blend: Blend = field(default_factory=Blend)
     route: Route | None = None
     inpainting_controlnet: str | None = None
@@ -337,14 +257,99 @@ class Erase:
     def __post_init__(self) -> None:
         check_mask(self.mask, size=self.picture.size)
         self.blend.intended(self.intents)
-        if self.sampling.strength != 1.0:
+        _check_full_strength(self.name, self.sampling)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Instruct:
+    """Change a picture as an instruction says ("make the car red"); the model sees the picture, no mask is needed.
+
+    Attributes:
+        prompt: What to change.
+        picture: The picture to change.
+        sampling: How to sample; `strength` must be 1.
+        checkpoint: Name in the catalogue, of a family that takes instructions.
+        others: Further pictures that the words speak of, at most 3, where the checkpoint takes several.
+        size: Width and height of the result, 16..8192 pixels each; None is the picture's own.
+        guides: What steers the model besides the prompt.
+
+    Raises:
+        OperationError: `size_unsupported`, `pictures_too_many` or `strength_out_of_range`.
+    """
+
+    name: ClassVar[OperationName] = OperationName.INSTRUCT
+    prompt: str
+    picture: Raster
+    sampling: Sampling
+    checkpoint: str
+    others: tuple[Raster, ...] = ()
+    size: tuple[int, int] | None = None
+    guides: Guides = field(default_factory=Guides)
+
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+        _check_full_strength(self.name, self.sampling)
+        if len(self.others) >= MAX_PICTURES:
             raise OperationError(
-                f"erase runs at strength 1, got {self.sampling.strength}",
-                code="strength_out_of_range",
-                field="strength",
-                value=self.sampling.strength,
-                limit=1,
+                f"at most {MAX_PICTURES} pictures in all, got {1 + len(self.others)}",
+                code="pictures_too_many",
+                field="others",
+                value=1 + len(self.others),
+                limit=MAX_PICTURES,
             )
 
+    @property
+    def target(self) -> tuple[int, int]:
+        """Width and height of the result."""
+        return self.picture.size if self.size is None else self.size
 
-Operation: TypeAlias = Generate | Img2Img | Inpaint | Outpaint | Erase
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ControlMap:
+    """Make the control image that a control would see, to look at it before it steers anything.
+
+    Attributes:
+        kind: What it shall show.
+        picture: What it is made of; the result has its size.
+        detector: What makes it.
+        checkpoint: Name in the catalogue of the detector's weights; `opencv` for those without.
+        low: Lower Canny threshold, 0..1000, below `high`.
+        high: Upper Canny threshold.
+
+    Raises:
+        OperationError: `control_threshold_out_of_range`.
+    """
+
+    name: ClassVar[OperationName] = OperationName.CONTROL_MAP
+    kind: ControlKind
+    picture: Raster
+    detector: Detector
+    checkpoint: str
+    low: int = 100
+    high: int = 200
+
+    def __post_init__(self) -> None:
+        check_thresholds(self.low, self.high)
+
+
+def _check_size(size: tuple[int, int] | None) -> None:
+    if size is not None:
+        within("size_unsupported", "width", size[0], SIDE)
+        within("size_unsupported", "height", size[1], SIDE)
+
+
+def _check_full_strength(name: str, sampling: Sampling) -> None:
+    if sampling.strength != 1.0:
+        raise OperationError(
+            f"{name} runs at strength 1, got {sampling.strength}",
+            code="strength_out_of_range",
+            field="strength",
+            value=sampling.strength,
+            limit=1,
+        )
+
+
+Prompted: TypeAlias = Generate | Img2Img | Inpaint | Outpaint | Instruct
+"""Operations that a prompt, and guides beside it, steer."""
+
+Operation: TypeAlias = Generate | Img2Img | Inpaint | Outpaint | Erase | Instruct | ControlMap

@@ -3,8 +3,8 @@
 import os
 from typing import TYPE_CHECKING
 
-from editing.flux.engine import FluxEngine
-from editing.flux.settings import FluxSettings, MemoryProfile, WeightsDtype
+from editing.diffusion.engine import DiffusionEngine
+from editing.diffusion.settings import EngineSettings, MemoryProfile, WeightsDtype
 from studio.bootstrap import Store
 from studio.settings import Settings
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from editing.flux.counting import FillCounter
 
 
-def build_engine(settings: Settings, store: Store) -> FluxEngine:
+def build_engine(settings: Settings, store: Store) -> DiffusionEngine:
     """The FLUX engine, as the settings say; weights load when first used."""
-    return FluxEngine(
-        flux_settings(settings), accepted=lambda checkpoint: store.licences.accepted(checkpoint) is not None
+    return DiffusionEngine(
+        engine_settings(settings), accepted=lambda checkpoint: store.licences.accepted(checkpoint) is not None
     )
 
 
-def build_engine_without_store(settings: Settings) -> FluxEngine:
+def build_engine_without_store(settings: Settings) -> DiffusionEngine:
     """An engine for benchmarks: it knows of no acceptance, so it runs freely licensed checkpoints alone."""
-    return FluxEngine(flux_settings(settings), accepted=lambda _: False)
+    return DiffusionEngine(engine_settings(settings), accepted=lambda _: False)
 
 
 def build_baselines(settings: Settings) -> "FillBaselines":
     """The recipes of others on the packaged Fill weights, to measure our seams against; no worker needs them."""
     from editing.flux.baselines import FillBaselines
 
-    return FillBaselines(flux_settings(settings))
+    return FillBaselines(engine_settings(settings))
 
 
 def build_counter() -> "FillCounter":
@@ -39,9 +39,9 @@ def build_counter() -> "FillCounter":
     return FillCounter()
 
 
-def flux_settings(settings: Settings) -> FluxSettings:
+def engine_settings(settings: Settings) -> EngineSettings:
     """The engine's part of the settings."""
-    return FluxSettings(
+    return EngineSettings(
         weights=settings.weights,
         revisions=settings.revisions,
         memory=MemoryProfile(settings.memory),

@@ -17,11 +17,11 @@ import torch
 from PIL import Image
 
 from editing.catalogue import find
+from editing.diffusion.merging import packed
+from editing.diffusion.noise import noise_after_one_draw, seeded_generator
+from editing.diffusion.quiet import quiet_libraries
+from editing.diffusion.settings import EngineSettings
 from editing.flux.loading import CheckpointShelf, pick_device, torch_dtype  # imports the shim before diffusers
-from editing.flux.merging import packed
-from editing.flux.noise import noise_after_one_draw, seeded_generator
-from editing.flux.quiet import quiet_libraries
-from editing.flux.settings import FluxSettings
 from editing.masks import LATENT_CELL
 from editing.rasters import Mask, Pixels
 
@@ -35,7 +35,7 @@ LEAST_SIGMA = 1e-4
 class FillBaselines:
     """Runs the recipes of others on the packaged Fill checkpoint, one at a time."""
 
-    def __init__(self, settings: FluxSettings) -> None:
+    def __init__(self, settings: EngineSettings) -> None:
         """Set up; the weights load when first used.
 
         Args:

@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from editing.costs import PartOperations
-from editing.flux.quiet import quiet_libraries  # imports the shim before diffusers
+from editing.diffusion.quiet import quiet_libraries  # imports the shim before diffusers
 
 from diffusers import AutoencoderKL, FluxTransformer2DModel  # isort: skip
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel  # isort: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from editing.flux.torchvision_shim import ensure_torchvision
+from editing.diffusion.torchvision_shim import ensure_torchvision
 
 ensure_torchvision()
 

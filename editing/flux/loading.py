@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from editing.catalogue import Checkpoint, Family
+from editing.diffusion.quiet import quiet_libraries  # imports the shim before diffusers
+from editing.diffusion.settings import EngineSettings, MemoryProfile, WeightsDtype
+from editing.diffusion.weights import PIPELINE_PARTS, Digests, locate
 from editing.errors import EngineError
 from editing.flux.inpainting import MASK_CHANNELS, InpaintingControlNet
-from editing.flux.quiet import quiet_libraries  # imports the shim before diffusers
-from editing.flux.settings import FluxSettings, MemoryProfile, WeightsDtype
-from editing.flux.weights import PIPELINE_PARTS, Digests, locate
 
 from diffusers import FluxControlNetModel, FluxFillPipeline, FluxPipeline  # isort: skip
 
@@ -59,7 +59,7 @@ class CheckpointShelf:
     place of another ControlNet: no run uses two.
     """
 
-    def __init__(self, settings: FluxSettings, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, settings: EngineSettings, *, device: torch.device, dtype: torch.dtype) -> None:
         self._settings = settings
         self._device = device
         self._dtype = dtype
@@ -168,7 +168,7 @@ def torch_dtype(dtype: WeightsDtype | None, device: torch.device) -> torch.dtype
     return {WeightsDtype.FLOAT32: torch.float32, WeightsDtype.BFLOAT16: torch.bfloat16}[dtype]
 
 
-def pick_device(settings: FluxSettings) -> torch.device:
+def pick_device(settings: EngineSettings) -> torch.device:
     """Choose where the model runs.
 
     Args:

@@ -18,15 +18,16 @@ from PIL import Image
 
 from editing.blending import Route
 from editing.checkpoints import ControlDefaults
+from editing.diffusion.merging import LatentMerge, RecallingScheduler, keep_mask, packed
+from editing.diffusion.noise import noise_after_one_draw, seeded_generator
+from editing.diffusion.settings import EngineSettings, MemoryProfile
 from editing.engine import Progress
 from editing.errors import EditCancelled, EngineError
 from editing.flux.inpainting import conditioned
 from editing.flux.loading import LoadedCheckpoint  # imports the shim before diffusers
-from editing.flux.merging import LatentMerge, RecallingScheduler, keep_mask, packed
-from editing.flux.noise import noise_after_one_draw, seeded_generator
-from editing.flux.settings import FluxSettings, MemoryProfile
+from editing.guides import Control
 from editing.masks import LATENT_CELL
-from editing.operations import Control, Sampling
+from editing.operations import Sampling
 from editing.rasters import Mask, Pixels
 
 from diffusers import (  # isort: skip
@@ -87,7 +88,7 @@ class Run:
 class PipelineRunner:
     """Runs pipelines on one device under one memory profile."""
 
-    def __init__(self, settings: FluxSettings, *, device: torch.device) -> None:
+    def __init__(self, settings: EngineSettings, *, device: torch.device) -> None:
         self._memory = settings.memory
         self._device = device
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from editing.catalogue import find, pick, pick_control
 from editing.engine import EditEngine
+from editing.guides import Control, ControlKind
 from editing.mini import judge
 from editing.mini.drawing import (
     BACKGROUNDS,
@@ -26,7 +27,7 @@ from editing.mini.drawing import (
     random_shape,
 )
 from editing.mini.photographs import photographs
-from editing.operations import Control, ControlKind, Erase, Generate, Inpaint, Operation, OperationName, Outpaint
+from editing.operations import Erase, Generate, Inpaint, Operation, OperationName, Outpaint
 from editing.placement import Placement
 from editing.rasters import Pixels, Raster
 

@@ -13,15 +13,8 @@ from editing import ControlKind, ControlMode, Intent, Join, Prefill, Route
 from editing.blending import BLEND_PIXELS, SEAM_LIMIT, SEAM_RETRIES
 from editing.decoding import MaskPolarity
 from editing.encoding import OutputFormat
-from editing.operations import (
-    CANNY_THRESHOLD,
-    CONTROL_SCALE,
-    GUIDANCE,
-    MAX_CONTROLS,
-    SEED,
-    SIDE,
-    STEPS,
-)
+from editing.guides import CANNY_THRESHOLD, CONTROL_SCALE, MAX_CONTROLS
+from editing.operations import GUIDANCE, SEED, SIDE, STEPS
 from policy import TEXT_LIMIT
 from studio.jobs.variants import VARIANTS
 

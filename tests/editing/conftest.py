@@ -17,7 +17,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def engine(tiny_weights: dict[str, Path]) -> EditEngine:
-    from editing.flux.engine import FluxEngine
-    from editing.flux.settings import FluxSettings
+    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.settings import EngineSettings
 
-    return FluxEngine(FluxSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)
+    return DiffusionEngine(EngineSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)

@@ -14,7 +14,8 @@ from editing.catalogue import (
     starts_from_picture,
 )
 from editing.errors import OperationError
-from editing.operations import Control, ControlKind, Erase, Generate, Img2Img, Inpaint, OperationName, Outpaint
+from editing.guides import Control, ControlKind
+from editing.operations import Erase, Generate, Img2Img, Inpaint, OperationName, Outpaint
 from editing.placement import Placement
 from tests.editing.pictures import box_mask, raster, sampling
 
@@ -310,7 +311,7 @@ def test_an_inpainting_controlnet_does_not_make_a_prefill_seen() -> None:
 def test_a_run_starts_from_its_picture_where_diffusers_skips_a_step() -> None:
     from types import SimpleNamespace
 
-    from editing.flux.quiet import quiet_libraries
+    from editing.diffusion.quiet import quiet_libraries
 
     with quiet_libraries():
         from diffusers import FluxImg2ImgPipeline
@@ -380,7 +381,7 @@ def test_the_pure_modules_need_no_torch() -> None:
 
     code = (
         "import sys, editing.catalogue, editing.controls, editing.decoding, editing.encoding, editing.engine, "
-        "editing.regions, editing.flux.settings; "
+        "editing.regions, editing.diffusion.settings; "
         "sys.exit(any(name in sys.modules for name in ('torch', 'diffusers', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,7 +4,7 @@ import pytest
 from editing.boxes import Box
 from editing.controls import canny, control_image
 from editing.errors import OperationError
-from editing.operations import Control, ControlKind, ControlMode
+from editing.guides import Control, ControlKind, ControlMode
 from editing.rasters import Raster
 from tests.editing.pictures import scenery, wide_profile
 
@@ -15,7 +15,7 @@ def control(**values: object) -> Control:
 
 @pytest.mark.parametrize(("low", "high"), [(100, 200), (20, 60)])
 def test_edges_are_exactly_those_of_controlnet_aux(low: int, high: int) -> None:
-    from editing.flux.quiet import quiet_libraries
+    from editing.diffusion.quiet import quiet_libraries
 
     with quiet_libraries():
         import warnings

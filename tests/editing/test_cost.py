@@ -90,7 +90,7 @@ def _tallied(tally: Tally[str], name: str, real: Any) -> Any:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Tally[str]:
     """How often each model is called."""
-    from editing.flux.quiet import quiet_libraries
+    from editing.diffusion.quiet import quiet_libraries
 
     with quiet_libraries():
         from diffusers import AutoencoderKL, FluxTransformer2DModel
@@ -126,7 +126,7 @@ def test_stock_really_makes_these_calls(tiny_weights: dict[str, Path], calls: Ta
     from diffusers import FluxFillPipeline
     from PIL import Image
 
-    from editing.flux.quiet import quiet_libraries
+    from editing.diffusion.quiet import quiet_libraries
 
     with quiet_libraries():
         pipeline = FluxFillPipeline.from_pretrained(tiny_weights["flux-mini-fill"], local_files_only=True)

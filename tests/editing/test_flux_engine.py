@@ -9,18 +9,8 @@ import pytest
 from editing.blending import Blend, Intent, Join, Prefill, Route, SeamRetry
 from editing.engine import EditedImage, EditEngine, Progress
 from editing.errors import EditCancelled, EngineError, OperationError
-from editing.operations import (
-    Control,
-    ControlKind,
-    ControlMode,
-    Erase,
-    Generate,
-    Img2Img,
-    Inpaint,
-    Operation,
-    Outpaint,
-    Sampling,
-)
+from editing.guides import Control, ControlKind, ControlMode
+from editing.operations import Erase, Generate, Img2Img, Inpaint, Operation, Outpaint, Sampling
 from editing.placement import Placement
 from editing.rasters import Raster
 from editing.seeds import derived_seed
@@ -179,7 +169,7 @@ def test_a_seed_of_64_bits_is_taken_as_it_is(engine: EditEngine, seed: int) -> N
 def test_a_seed_below_32_bits_is_torchs_own() -> None:
     import torch
 
-    from editing.flux.noise import seeded_generator
+    from editing.diffusion.noise import seeded_generator
 
     for seed in (0, 1, 2**32 - 1):
         ours = torch.randn(8, generator=seeded_generator(seed))
@@ -439,11 +429,11 @@ def test_spilling_is_recorded(engine: EditEngine) -> None:
 
 
 def test_one_set_of_weights_serves_every_route_of_a_base(tiny_weights: dict[str, Path]) -> None:
-    from editing.flux.engine import FluxEngine
-    from editing.flux.settings import FluxSettings, WeightsDtype
+    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.settings import EngineSettings, WeightsDtype
 
-    engine = FluxEngine(
-        FluxSettings(weights=tiny_weights, device="cpu", threads=1, dtype=WeightsDtype.BFLOAT16),
+    engine = DiffusionEngine(
+        EngineSettings(weights=tiny_weights, device="cpu", threads=1, dtype=WeightsDtype.BFLOAT16),
         accepted=lambda _name: True,
     )
     pointers, dtypes = set(), set()
@@ -495,10 +485,10 @@ def test_what_a_checkpoint_cannot_do_is_refused_and_no_other_runs(
 def test_weights_that_give_no_numbers_fail_by_name(tiny_weights: dict[str, Path]) -> None:
     import torch
 
-    from editing.flux.engine import FluxEngine
-    from editing.flux.settings import FluxSettings
+    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.settings import EngineSettings
 
-    engine = FluxEngine(FluxSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)
+    engine = DiffusionEngine(EngineSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)
     run(engine, generate())
     with torch.no_grad():
         next(iter(engine._shelf._kept.values())).parts["transformer"].proj_out.weight.fill_(float("nan"))

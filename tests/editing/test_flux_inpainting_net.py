@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from editing.catalogue import find
+from editing.diffusion.quiet import quiet_libraries
 from editing.errors import EngineError
 from editing.flux.inpainting import InpaintingControlNet, conditioned
-from editing.flux.quiet import quiet_libraries
 from tests.editing.tiny import awake, inpainting_net
 
 from diffusers import FluxControlNetModel, FluxMultiControlNetModel  # isort: skip
@@ -145,10 +145,10 @@ def _parts(base: Any, controlnet: Any) -> dict[str, Any]:
 
 
 def shelf(weights: dict[str, Path]) -> Any:
+    from editing.diffusion.settings import EngineSettings
     from editing.flux.loading import CheckpointShelf
-    from editing.flux.settings import FluxSettings
 
-    return CheckpointShelf(FluxSettings(weights=weights), device=torch.device("cpu"), dtype=torch.float32)
+    return CheckpointShelf(EngineSettings(weights=weights), device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_the_shelf_loads_it_by_its_kind_and_digests_it(tiny_weights: dict[str, Path]) -> None:

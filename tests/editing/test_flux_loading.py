@@ -9,7 +9,8 @@ import pytest
 from editing.blending import Blend
 from editing.engine import EditedImage
 from editing.errors import EngineError
-from editing.operations import Control, ControlKind, Generate, Inpaint
+from editing.guides import Control, ControlKind
+from editing.operations import Generate, Inpaint
 from tests.editing.pictures import box_mask, raster, sampling
 
 
@@ -20,11 +21,11 @@ def generate(checkpoint: str, controls: tuple[Control, ...] = ()) -> Generate:
 def run(
     weights: dict[str, Path], operation: Generate | Inpaint, accepted: Callable[[str], bool] | None = None
 ) -> EditedImage:
-    from editing.flux.engine import FluxEngine
-    from editing.flux.settings import FluxSettings
+    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.settings import EngineSettings
 
-    engine = FluxEngine(
-        FluxSettings(weights=weights, hub_cache=Path("/nonexistent/hub"), device="cpu", threads=1),
+    engine = DiffusionEngine(
+        EngineSettings(weights=weights, hub_cache=Path("/nonexistent/hub"), device="cpu", threads=1),
         accepted=accepted or (lambda _name: True),
     )
     return engine.run(operation, on_step=lambda _progress: None, cancelled=lambda: False)
@@ -88,15 +89,15 @@ def test_a_hub_checkpoint_that_nobody_pins_is_refused(tiny_weights: dict[str, Pa
 
 def test_a_checkpoint_in_the_hubs_cache_is_found_by_its_commit(tiny_weights: dict[str, Path], tmp_path: Path) -> None:
     from editing.catalogue import find
-    from editing.flux.settings import FluxSettings
-    from editing.flux.weights import locate
+    from editing.diffusion.settings import EngineSettings
+    from editing.diffusion.weights import locate
 
     schnell = find("FLUX.1-schnell")
     repository = tmp_path / "models--black-forest-labs--FLUX.1-schnell"
     shutil.copytree(tiny_weights["FLUX.1-schnell"], repository / "snapshots" / str(schnell.revision))
-    location = locate(schnell, FluxSettings(hub_cache=tmp_path))
+    location = locate(schnell, EngineSettings(hub_cache=tmp_path))
     assert location.revision == schnell.revision
-    other = FluxSettings(hub_cache=tmp_path, revisions={"FLUX.1-schnell": "0" * 40})
+    other = EngineSettings(hub_cache=tmp_path, revisions={"FLUX.1-schnell": "0" * 40})
     with pytest.raises(EngineError):
         locate(schnell, other)
 
@@ -168,16 +169,16 @@ def test_an_inpainting_controlnet_runs_is_recorded_and_asks_for_its_licence(tiny
 
 @pytest.mark.parametrize("memory", ["model_offload", "sequential_offload"])
 def test_offload_without_an_accelerator_is_refused_at_the_start(memory: str) -> None:
-    from editing.flux.engine import FluxEngine
-    from editing.flux.settings import FluxSettings, MemoryProfile
+    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.settings import EngineSettings, MemoryProfile
 
     with pytest.raises(EngineError) as caught:
-        FluxEngine(FluxSettings(memory=MemoryProfile(memory), device="cpu"), accepted=lambda _name: True)
+        DiffusionEngine(EngineSettings(memory=MemoryProfile(memory), device="cpu"), accepted=lambda _name: True)
     assert caught.value.code == "offload_unavailable"
 
 
 def test_torchvision_imports_beside_any_build_of_torch() -> None:
-    from editing.flux.torchvision_shim import ensure_torchvision
+    from editing.diffusion.torchvision_shim import ensure_torchvision
 
     assert ensure_torchvision() == ensure_torchvision()
     import torch

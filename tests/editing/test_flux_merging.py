@@ -9,7 +9,7 @@ from tests.editing.tiny import scheduler  # imports the shim before diffusers
 import torch  # isort: skip
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline  # isort: skip
 
-from editing.flux.merging import LatentMerge, RecallingScheduler, first_steps, keep_mask, packed  # isort: skip
+from editing.diffusion.merging import LatentMerge, RecallingScheduler, first_steps, keep_mask, packed  # isort: skip
 
 STEPS = 8
 

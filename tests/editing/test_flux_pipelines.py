@@ -11,10 +11,11 @@ from PIL import Image
 
 from editing.blending import Route
 from editing.catalogue import find
+from editing.diffusion.settings import EngineSettings
 from editing.engine import Progress
 from editing.errors import EngineError
-from editing.flux.settings import FluxSettings
-from editing.operations import Control, ControlKind, Sampling
+from editing.guides import Control, ControlKind
+from editing.operations import Sampling
 from editing.rasters import Mask, Pixels
 from tests.editing.pictures import box_mask, noise, sampling, scenery
 from tests.editing.tiny import scheduler  # imports the shim before diffusers
@@ -29,10 +30,10 @@ from diffusers import (  # isort: skip
 )
 
 from editing.flux.loading import CheckpointShelf, LoadedCheckpoint  # isort: skip
-from editing.flux.merging import keep_mask, packed  # isort: skip
-from editing.flux.noise import seeded_generator  # isort: skip
+from editing.diffusion.merging import keep_mask, packed  # isort: skip
+from editing.diffusion.noise import seeded_generator  # isort: skip
 from editing.flux.pipelines import PipelineRunner, Run, Steering  # isort: skip
-from editing.flux.quiet import quiet_libraries  # isort: skip
+from editing.diffusion.quiet import quiet_libraries  # isort: skip
 
 WIDTH, HEIGHT = 96, 64
 PICTURE = scenery(HEIGHT, WIDTH)
@@ -50,7 +51,7 @@ def parts(tiny_weights: dict[str, Path]) -> Parts:
     names = {"base": "FLUX.1-dev", "fill": "FLUX.1-Fill-dev", "union": UNION, "inpainting": INPAINTING}
 
     def loaded(name: str) -> LoadedCheckpoint:
-        shelf = CheckpointShelf(FluxSettings(weights=tiny_weights), device=torch.device("cpu"), dtype=torch.float32)
+        shelf = CheckpointShelf(EngineSettings(weights=tiny_weights), device=torch.device("cpu"), dtype=torch.float32)
         return shelf.get(find(name))
 
     return {key: loaded(name) for key, name in names.items()}
@@ -78,7 +79,7 @@ def run_of(route: str, parts: Parts, **values: Any) -> Run:
 
 
 def painted(route: str, parts: Parts, *, on_step: Callable[[Progress], None] | None = None, **values: Any) -> Pixels:
-    runner = PipelineRunner(FluxSettings(), device=torch.device("cpu"))
+    runner = PipelineRunner(EngineSettings(), device=torch.device("cpu"))
     with quiet_libraries():
         return runner.run(
             parts["fill" if route == Route.FILL else "base"],

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from editing.errors import EditingError, MaskError, OperationError
-from editing.operations import Blend, Control, ControlKind, ControlMode, Erase, Generate, Inpaint, Outpaint, Sampling
+from editing.guides import Control, ControlKind, ControlMode
+from editing.operations import Blend, Erase, Generate, Inpaint, Outpaint, Sampling
 from editing.placement import Placement
 from tests.editing.pictures import box_mask, raster, sampling
 

@@ -1,4 +1,4 @@
-from editing.flux.quiet import diffusers_logging, quiet_libraries, transformers_logging
+from editing.diffusion.quiet import diffusers_logging, quiet_libraries, transformers_logging
 
 
 def test_the_libraries_switches_are_left_as_they_were() -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from editing.flux.torchvision_shim import ensure_torchvision
+from editing.diffusion.torchvision_shim import ensure_torchvision
 
 ensure_torchvision()
 
@@ -25,8 +25,8 @@ from transformers import (  # noqa: E402
     T5TokenizerFast,
 )
 
+from editing.diffusion.quiet import quiet_libraries  # noqa: E402
 from editing.flux.inpainting import InpaintingControlNet  # noqa: E402
-from editing.flux.quiet import quiet_libraries  # noqa: E402
 
 CORPUS = ["a red circle on sand", "a blue star left of a white square", "remove the person", "a cat on a chair"] * 4
 SHAPE = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from editing.flux.weights import PACKAGED
+from editing.diffusion.weights import PACKAGED
 from editing.mini.training.examples import Batch
 from editing.mini.training.guidance import SCALE, Teacher
 from editing.mini.training.text import TextEncoders

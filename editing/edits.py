@@ -13,8 +13,9 @@ from editing.checkpoints import Checkpoint
 from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
 from editing.engine import BlendFacts, PaintPass, SeamTry
+from editing.guides import Control
 from editing.matching import match_palette
-from editing.operations import Control, Erase, Generate, Img2Img, Inpaint, Outpaint, Sampling
+from editing.operations import Erase, Generate, Img2Img, Inpaint, Outpaint, Sampling
 from editing.outpainting import Extension, extension_strips, paint_extension, plan_extension
 from editing.prefill import prefilled
 from editing.rasters import Mask, Pixels, Raster

@@ -8,16 +8,17 @@ from importlib.metadata import version
 import cv2
 import torch
 
+from editing import edits
 from editing.catalogue import Checkpoint, check_operation, find, resolve_route
+from editing.diffusion.quiet import quiet_libraries
+from editing.diffusion.settings import EngineSettings
+from editing.edits import Outcome
 from editing.engine import EditedImage, EditFacts, Progress
 from editing.errors import EditCancelled, EngineError
-from editing.flux import edits
-from editing.flux.edits import Outcome
 from editing.flux.loading import CheckpointShelf, LoadedCheckpoint, pick_device, torch_dtype
 from editing.flux.pipelines import PipelineRunner, Run, Steering
-from editing.flux.quiet import quiet_libraries
-from editing.flux.settings import FluxSettings
-from editing.operations import Control, Generate, Img2Img, Inpaint, Operation, Outpaint, Sampling
+from editing.guides import Control
+from editing.operations import Generate, Img2Img, Inpaint, Operation, Outpaint, Sampling
 from editing.rasters import Mask, Pixels
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "opencv-python-headless")
@@ -95,14 +96,14 @@ class _Choice:
         )
 
 
-class FluxEngine:
+class DiffusionEngine:
     """Runs operations with FLUX checkpoints, one at a time; implements `editing.engine.EditEngine`.
 
     Every run has a scheduler of its own and a generator of its own, so that a run's pixels depend on its operation and
     on nothing that ran, failed or was cancelled before.
     """
 
-    def __init__(self, settings: FluxSettings, accepted: Callable[[str], bool]) -> None:
+    def __init__(self, settings: EngineSettings, accepted: Callable[[str], bool]) -> None:
         """Set the engine up; nothing is loaded yet.
 
         Args:

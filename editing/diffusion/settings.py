@@ -25,7 +25,7 @@ class WeightsDtype(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FluxSettings:
+class EngineSettings:
     """How the engine loads and runs checkpoints.
 
     Attributes:

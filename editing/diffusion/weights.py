@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from editing.catalogue import Checkpoint, Family
+from editing.diffusion.settings import EngineSettings
 from editing.errors import EngineError
-from editing.flux.settings import FluxSettings
 
 PACKAGED = Path(__file__).resolve().parents[1] / "mini" / "weights"
 PIPELINE_PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
@@ -28,7 +28,7 @@ class Location:
     revision: str
 
 
-def locate(checkpoint: Checkpoint, settings: FluxSettings) -> Location:
+def locate(checkpoint: Checkpoint, settings: EngineSettings) -> Location:
     """Find a checkpoint's folder: the settings' first, then the packaged one, then the hub's cache. Downloads nothing.
 
     Args:
@@ -62,7 +62,7 @@ def _existing(folder: Path, checkpoint: Checkpoint) -> Path:
     return folder
 
 
-def _in_hub_cache(checkpoint: Checkpoint, settings: FluxSettings) -> Location:
+def _in_hub_cache(checkpoint: Checkpoint, settings: EngineSettings) -> Location:
     from huggingface_hub import snapshot_download
 
     revision = settings.revisions.get(checkpoint.name, checkpoint.revision)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from editing.diffusion.torchvision_shim import ensure_torchvision
 from editing.errors import EngineError
-from editing.flux.torchvision_shim import ensure_torchvision
 from editing.masks import by_latent
 from editing.rasters import Mask
 

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from editing.flux.torchvision_shim import ensure_torchvision
+from editing.diffusion.torchvision_shim import ensure_torchvision
 
 ensure_torchvision()
 
