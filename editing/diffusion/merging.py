@@ -11,13 +11,11 @@ import numpy.typing as npt
 import torch
 
 from editing.diffusion.torchvision_shim import ensure_torchvision
-from editing.errors import EngineError
 from editing.masks import by_latent
 from editing.rasters import Mask
 
 ensure_torchvision()
 
-from diffusers import FlowMatchEulerDiscreteScheduler  # noqa: E402 - the shim comes first
 
 _PATCH = 2
 """A token holds 2x2 latents."""
@@ -71,35 +69,6 @@ def keep_mask(mask: Mask) -> torch.Tensor:
     return packed(torch.from_numpy(keep)[None, None])
 
 
-class RecallingScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc]
-    """FLUX's scheduler; remembers what a run started from, which pipelines mix and keep to themselves.
-
-    Attributes:
-        clean: The picture's latents (1, 16, h/8, w/8), or None before the mixing and in runs that start from noise.
-        noise: The noise they were mixed with, of the same shape.
-    """
-
-    clean: torch.Tensor | None = None
-    noise: torch.Tensor | None = None
-
-    def scale_noise(
-        self, sample: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Mix a picture's latents with noise.
-
-        Args:
-            sample: The picture's latents (1, 16, h/8, w/8).
-            timestep: (1,), ignored once a pipeline has set its first step.
-            noise: Of the sample's shape.
-
-        Returns:
-            sigma * noise + (1 - sigma) * sample, sigma being that of the first step.
-        """
-        self.clean, self.noise = sample, noise
-        mixed: torch.Tensor = super().scale_noise(sample, timestep, noise)
-        return mixed
-
-
 class LatentMerge:
     """Puts back after each step what the model does not paint yet; made for one run, once it has started.
 
@@ -108,20 +77,17 @@ class LatentMerge:
     * After the last step all values above 0 are the model's, and latents of value 0 are the picture's exactly.
     """
 
-    def __init__(self, mask: Mask, scheduler: RecallingScheduler) -> None:
+    def __init__(self, mask: Mask, *, clean: torch.Tensor, noise: torch.Tensor, sigmas: Sequence[float]) -> None:
         """Take up what a run started from.
 
         Args:
             mask: float32 (h, w) of the run's size, 1 paint at once .. 0 keep.
-            scheduler: The run's own, under way.
-
-        Raises:
-            EngineError: `engine_failed`, if the run did not start from a picture.
+            clean: The picture's latents, (1, c, h/8, w/8).
+            noise: What they were mixed with, of the same shape.
+            sigmas: Noise of the whole schedule, one value before each step and one after the last.
         """
-        if scheduler.clean is None or scheduler.noise is None:
-            raise EngineError("nothing to merge: the run did not start from a picture", code="engine_failed")
-        self._clean, self._noise = packed(scheduler.clean), packed(scheduler.noise)
-        self._sigmas: list[float] = scheduler.sigmas.tolist()
+        self._clean, self._noise = packed(clean), packed(noise)
+        self._sigmas = [float(sigma) for sigma in sigmas]
         begin = packed(torch.from_numpy(first_steps(mask, len(self._sigmas) - 1))[None, None])
         channels = self._clean.shape[-1] // begin.shape[-1]
         self._begin = begin.repeat(1, 1, channels).to(self._clean.device)

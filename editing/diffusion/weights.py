@@ -11,6 +11,20 @@ from editing.errors import EngineError
 
 PACKAGED = Path(__file__).resolve().parents[1] / "mini" / "weights"
 PIPELINE_PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
+ADAPTER_FILE = "ip_adapter.safetensors"
+_PARTS = {
+    Family.CONTROLNET: ("",),
+    Family.REDUX: ("image_encoder", "image_embedder"),
+    Family.IP_ADAPTER: ("image_encoder",),
+}
+"""Folders of models within a checkpoint's folder; a pipeline's for every family that is not named."""
+_MARKERS = {
+    Family.CONTROLNET: "config.json",
+    Family.IP_ADAPTER: ADAPTER_FILE,
+    Family.LORA: "*.safetensors",
+    Family.CONTROL_LORA: "*.safetensors",
+}
+"""A file by which a checkpoint's folder is known; a pipeline's index for every family that is not named."""
 _STEMS = ("diffusion_pytorch_model", "model")
 _CHUNK = 1 << 20
 
@@ -50,8 +64,8 @@ def locate(checkpoint: Checkpoint, settings: EngineSettings) -> Location:
 
 
 def _existing(folder: Path, checkpoint: Checkpoint) -> Path:
-    marker = "config.json" if checkpoint.family is Family.CONTROLNET else "model_index.json"
-    if not (folder / marker).is_file():
+    marker = _MARKERS.get(checkpoint.family, "model_index.json")
+    if not any(each.is_file() for each in folder.glob(marker)):
         raise EngineError(
             f"the weights of {checkpoint.name} are not in {folder}: there is no {marker}",
             code="weights_missing",
@@ -118,6 +132,31 @@ def weight_files(folder: Path) -> list[Path]:
     )
 
 
+def lora_file(folder: Path) -> Path:
+    """Find the one weight file of a LoRA's folder.
+
+    Args:
+        folder: Where it lies.
+
+    Returns:
+        The file that diffusers would write, or else the only safetensors file there.
+
+    Raises:
+        EngineError: `weights_missing`, if there is none, or several and none of that name.
+    """
+    usual = folder / "pytorch_lora_weights.safetensors"
+    found = [usual] if usual.is_file() else sorted(folder.glob("*.safetensors"))
+    if len(found) == 1:
+        return found[0]
+    raise EngineError(
+        f"{folder} holds {len(found)} safetensors files; a LoRA is one file, or {usual.name} among several",
+        code="weights_missing",
+        field="checkpoint",
+        value=str(folder),
+        limit=usual.name,
+    )
+
+
 class Digests:
     """SHA-256 of weight files, computed once per file and state of it."""
 
@@ -157,9 +196,13 @@ class Digests:
         Raises:
             EngineError: `weights_missing`.
         """
-        single = checkpoint.family is Family.CONTROLNET
-        parts = [folder] if single else [folder / part for part in PIPELINE_PARTS]
-        files = [file for part in parts for file in weight_files(part)]
+        if checkpoint.family in {Family.LORA, Family.CONTROL_LORA}:
+            files = [lora_file(folder)]
+        else:
+            parts = _PARTS.get(checkpoint.family, PIPELINE_PARTS)
+            files = [file for part in parts for file in weight_files(folder / part)]
+        if checkpoint.family is Family.IP_ADAPTER:
+            files.append(folder / ADAPTER_FILE)
         missing = [file for file in files if not file.is_file()]
         if missing:
             raise EngineError(
