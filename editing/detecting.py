@@ -3,16 +3,35 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from editing.checkpoints import Checkpoint
 from editing.entries import find
 from editing.errors import OperationError
-from editing.guides import ControlKind, Detector
+from editing.guides import Control, ControlKind, Detector
 from editing.operations import ControlMap
+from editing.rasters import Pixels
 
 WITHOUT_WEIGHTS: Final = "opencv"
 """The catalogue's entry for detectors that need no weights."""
+
+
+class Detect(Protocol):
+    """Makes control images; `editing.detectors.Detectors.detect` is one."""
+
+    def __call__(self, pixels: Pixels, detector: Detector, *, low: int, high: int) -> Pixels:
+        """Make one.
+
+        Args:
+            pixels: uint8 (h, w, 3), 0..255, sRGB.
+            detector: What makes it.
+            low: Lower Canny threshold.
+            high: Upper Canny threshold.
+
+        Returns:
+            uint8 (h, w, 3), of the same size.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +41,55 @@ class DetectorFacts:
     Attributes:
         kind: What its control images show.
         checkpoint: Name in the catalogue of its weights; `opencv` if it needs none.
+        beside: Names of further weights that it needs.
+        whole: Whether it must see the whole picture: how near a thing is, or which person a hand belongs to, cannot be
+            told from a part.
     """
 
     kind: ControlKind
     checkpoint: str = WITHOUT_WEIGHTS
+    beside: tuple[str, ...] = ()
+    whole: bool = False
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Names of all the weights it needs; none for `opencv`."""
+        return () if self.checkpoint == WITHOUT_WEIGHTS else (self.checkpoint, *self.beside)
+
+
+def _drawn(kind: ControlKind) -> DetectorFacts:
+    return DetectorFacts(kind=kind)
+
+
+def _lines(kind: ControlKind, checkpoint: str) -> DetectorFacts:
+    return DetectorFacts(kind=kind, checkpoint=checkpoint)
+
+
+def _scene(kind: ControlKind, checkpoint: str, *beside: str) -> DetectorFacts:
+    return DetectorFacts(kind=kind, checkpoint=checkpoint, beside=beside, whole=True)
 
 
 DETECTORS: Final[Mapping[Detector, DetectorFacts]] = MappingProxyType(
     {
-        Detector.CANNY: DetectorFacts(kind=ControlKind.CANNY),
-        Detector.TILE: DetectorFacts(kind=ControlKind.TILE),
-        Detector.BLUR: DetectorFacts(kind=ControlKind.BLUR),
-        Detector.GREY: DetectorFacts(kind=ControlKind.GREY),
-        Detector.LOW_QUALITY: DetectorFacts(kind=ControlKind.LOW_QUALITY),
+        Detector.CANNY: _drawn(ControlKind.CANNY),
+        Detector.HED: _lines(ControlKind.SOFT_EDGE, "hed"),
+        Detector.PIDINET: _lines(ControlKind.SOFT_EDGE, "pidinet"),
+        Detector.TEED: _lines(ControlKind.SOFT_EDGE, "teed"),
+        Detector.GRADIENT: _drawn(ControlKind.SOFT_EDGE),
+        Detector.LINEART: _lines(ControlKind.LINE_ART, "lineart"),
+        Detector.LINEART_COARSE: _lines(ControlKind.LINE_ART, "lineart-coarse"),
+        Detector.LINEART_ANIME: _lines(ControlKind.LINE_ART, "lineart-anime"),
+        Detector.LINEART_STANDARD: _drawn(ControlKind.LINE_ART),
+        Detector.DEPTH_ANYTHING: _scene(ControlKind.DEPTH, "Depth-Anything-V2-Small"),
+        Detector.MIDAS: _scene(ControlKind.DEPTH, "midas-dpt-hybrid"),
+        Detector.NORMALBAE: _scene(ControlKind.NORMAL, "normalbae"),
+        Detector.NORMAL_FROM_DEPTH: _scene(ControlKind.NORMAL, "Depth-Anything-V2-Small"),
+        Detector.VITPOSE: _scene(ControlKind.POSE, "vitpose-base-simple", "rtdetr-r50vd"),
+        Detector.OPENPOSE: _scene(ControlKind.POSE, "openpose"),
+        Detector.TILE: _drawn(ControlKind.TILE),
+        Detector.BLUR: _drawn(ControlKind.BLUR),
+        Detector.GREY: _drawn(ControlKind.GREY),
+        Detector.LOW_QUALITY: _drawn(ControlKind.LOW_QUALITY),
     }
 )
 """Every detector; of those of one kind the better first, so that those without weights come last."""
@@ -60,25 +115,53 @@ def pick_detector(kind: ControlKind, at_hand: Callable[[str], bool]) -> Detector
         at_hand: Checkpoint's name -> whether its weights are on this machine and may load.
 
     Returns:
-        The first whose weights are at hand.
+        The first all of whose weights are at hand.
 
     Raises:
         OperationError: `detector_unavailable`, if there is none, with what would make one available.
     """
-    detectors = detectors_of(kind)
-    for detector in detectors:
-        checkpoint = DETECTORS[detector].checkpoint
-        if checkpoint == WITHOUT_WEIGHTS or at_hand(checkpoint):
+    for detector in detectors_of(kind):
+        if all(at_hand(name) for name in DETECTORS[detector].checkpoints):
             return detector
-    wanted = [DETECTORS[detector].checkpoint for detector in detectors]
+    wanted = [" and ".join(DETECTORS[detector].checkpoints) for detector in detectors_of(kind)]
     raise OperationError(
-        f"no detector for {kind.value} has its weights on this machine: install those of {' or '.join(wanted)}, "
+        f"no detector for {kind.value} has its weights on this machine: install those of {', or '.join(wanted)}; "
         "or give a finished control image with mode as_is",
         code="detector_unavailable",
         field="kind",
         value=kind.value,
         limit=wanted,
     )
+
+
+def detector_of(control: Control, field: str = "detector") -> Detector:
+    """Say which detector makes the control image of a control that is to be made.
+
+    Args:
+        control: What is asked for, with `ControlMode.PREPROCESS`.
+        field: Name of the request field, for the error.
+
+    Returns:
+        The detector it names, or `canny` for edges that name none.
+
+    Raises:
+        OperationError: `detector_missing`, if another kind names none; `detector_unsuitable`, if it names one of
+            another kind.
+    """
+    able = [detector.value for detector in detectors_of(control.kind)]
+    if control.detector is None:
+        if control.kind is ControlKind.CANNY:
+            return Detector.CANNY
+        raise OperationError(
+            f"a {control.kind.value} control must name the detector that makes it: {', '.join(able)}",
+            code="detector_missing",
+            field=field,
+            value=control.kind.value,
+            limit=able,
+        )
+    if DETECTORS[control.detector].kind is not control.kind:
+        raise _unsuitable(control.detector, control.kind, field)
+    return control.detector
 
 
 def check_detector(operation: ControlMap) -> Checkpoint:
@@ -93,15 +176,26 @@ def check_detector(operation: ControlMap) -> Checkpoint:
     Raises:
         OperationError: `detector_unsuitable`.
     """
-    facts = DETECTORS.get(operation.detector)
-    if facts is None or facts.kind is not operation.kind or facts.checkpoint != operation.checkpoint:
-        able = [detector.value for detector in detectors_of(operation.kind)]
+    facts = DETECTORS[operation.detector]
+    if facts.kind is not operation.kind:
+        raise _unsuitable(operation.detector, operation.kind, "detector")
+    if facts.checkpoint != operation.checkpoint:
         raise OperationError(
-            f"{operation.detector.value} makes no {operation.kind.value} maps of {operation.checkpoint}; "
-            f"{', '.join(able) or 'nothing'} does",
+            f"{operation.detector.value} runs on the weights of {facts.checkpoint}, not of {operation.checkpoint[:80]}",
             code="detector_unsuitable",
-            field="detector",
-            value=operation.detector.value,
-            limit=able,
+            field="checkpoint",
+            value=operation.checkpoint[:80],
+            limit=[facts.checkpoint],
         )
     return find(operation.checkpoint)
+
+
+def _unsuitable(detector: Detector, kind: ControlKind, field: str) -> OperationError:
+    able = [each.value for each in detectors_of(kind)]
+    return OperationError(
+        f"{detector.value} makes no {kind.value} maps; {', '.join(able)} does",
+        code="detector_unsuitable",
+        field=field,
+        value=detector.value,
+        limit=able,
+    )

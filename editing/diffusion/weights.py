@@ -8,18 +8,21 @@ from pathlib import Path
 from editing.catalogue import Checkpoint, Family
 from editing.diffusion.settings import EngineSettings
 from editing.errors import EngineError
+from editing.zoo.detectors import PICKLED
 
 PACKAGED = Path(__file__).resolve().parents[1] / "mini" / "weights"
 PIPELINE_PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 ADAPTER_FILE = "ip_adapter.safetensors"
 _PARTS = {
     Family.CONTROLNET: ("",),
+    Family.DETECTOR: ("",),
     Family.REDUX: ("image_encoder", "image_embedder"),
     Family.IP_ADAPTER: ("image_encoder",),
 }
 """Folders of models within a checkpoint's folder; a pipeline's for every family that is not named."""
 _MARKERS = {
     Family.CONTROLNET: "config.json",
+    Family.DETECTOR: "config.json",
     Family.IP_ADAPTER: ADAPTER_FILE,
     Family.LORA: "*.safetensors",
     Family.CONTROL_LORA: "*.safetensors",
@@ -63,8 +66,27 @@ def locate(checkpoint: Checkpoint, settings: EngineSettings) -> Location:
     return _in_hub_cache(checkpoint, settings)
 
 
+def at_hand(checkpoint: Checkpoint, settings: EngineSettings) -> bool:
+    """Say whether a checkpoint lies on this machine; no file is read, and nothing downloaded.
+
+    Args:
+        checkpoint: The catalogue's entry.
+        settings: The engine's settings.
+
+    Returns:
+        Whether `locate` finds it; true for what needs no weights.
+    """
+    if checkpoint.hub_id is None and checkpoint.packaged is None and checkpoint.name not in settings.weights:
+        return True
+    try:
+        locate(checkpoint, settings)
+    except EngineError:
+        return False
+    return True
+
+
 def _existing(folder: Path, checkpoint: Checkpoint) -> Path:
-    marker = _MARKERS.get(checkpoint.family, "model_index.json")
+    marker = PICKLED.get(checkpoint.name) or _MARKERS.get(checkpoint.family, "model_index.json")
     if not any(each.is_file() for each in folder.glob(marker)):
         raise EngineError(
             f"the weights of {checkpoint.name} are not in {folder}: there is no {marker}",
@@ -198,6 +220,8 @@ class Digests:
         """
         if checkpoint.family in {Family.LORA, Family.CONTROL_LORA}:
             files = [lora_file(folder)]
+        elif checkpoint.name in PICKLED:
+            files = [folder / PICKLED[checkpoint.name]]
         else:
             parts = _PARTS.get(checkpoint.family, PIPELINE_PARTS)
             files = [file for part in parts for file in weight_files(folder / part)]
