@@ -12,10 +12,11 @@ from editing.catalogue import starts_from_picture
 from editing.checkpoints import Checkpoint
 from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
+from editing.detecting import Detect
 from editing.engine import BlendFacts, PaintPass, SeamTry
 from editing.guides import Control
 from editing.matching import match_palette
-from editing.operations import Erase, Generate, Img2Img, Inpaint, Outpaint, Sampling
+from editing.operations import ControlMap, Erase, Generate, Img2Img, Inpaint, Instruct, Outpaint, Sampling
 from editing.outpainting import Extension, extension_strips, paint_extension, plan_extension
 from editing.prefill import prefilled
 from editing.rasters import Mask, Pixels, Raster
@@ -48,8 +49,13 @@ class Paint(Protocol):
         pixels: Pixels | None = None,
         mask: Mask | None = None,
         images: Sequence[Pixels] = (),
+        others: Sequence[Pixels] = (),
     ) -> Pixels:
-        """Paint a picture of `size`; `images` are the control images of the operation's controls, in order."""
+        """Paint a picture of `size`.
+
+        `images` are the control images of the operation's controls, in order; `others` further pictures of an
+        instruction, whose first picture is `pixels`, each of any size.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,7 +63,7 @@ class Outcome:
     """What an edit made, before the facts about its models."""
 
     raster: Raster
-    sampling: Sampling
+    sampling: Sampling | None
     size: tuple[int, int]
     box: Box | None = None
     exact: bool = True
@@ -68,55 +74,100 @@ class Outcome:
     tries: tuple[SeamTry, ...] = ()
 
 
-def generate(operation: Generate, checkpoint: Checkpoint, paint: Paint) -> Outcome:
+def generate(operation: Generate, checkpoint: Checkpoint, paint: Paint, detect: Detect) -> Outcome:
     """Make a picture from text; the model runs at the next multiples, and the margin is cut off evenly."""
     asked = (operation.width, operation.height)
     size = padded_size(*asked, multiple=checkpoint.size_multiple)
-    images = tuple(_padded(control_image(control, size=asked), size) for control in operation.controls)
+    images = tuple(
+        _padded(control_image(control, size=asked, detect=detect), size) for control in operation.guides.controls
+    )
     pixels = paint(prompt=operation.prompt, size=size, sampling=operation.sampling, images=images)
-    left, top = (size[0] - asked[0]) // 2, (size[1] - asked[1]) // 2
-    raster = Raster(pixels=pixels[top : top + asked[1], left : left + asked[0]])
+    raster = Raster(pixels=_middle(pixels, asked))
     return Outcome(raster=raster, sampling=operation.sampling, size=size, control_images=images)
 
 
-def img2img(operation: Img2Img, checkpoint: Checkpoint, paint: Paint) -> Outcome:
+def img2img(operation: Img2Img, checkpoint: Checkpoint, paint: Paint, detect: Detect) -> Outcome:
     """Make a picture anew from one that is there; in its profile and with its alpha plane, scaled as it is."""
-    picture, target = operation.picture, operation.target
-    # a picture within the model's reach is painted at its own size; only a tiny one is painted larger
-    at = max(checkpoint.sizes.smallest_pixels, target[0] * target[1])
-    sizes = checkpoint.sizes
-    size = model_size(*target, replace(sizes, smallest_pixels=at, native_pixels=at, bucket=sizes.multiple))
-    start = resize_pixels(srgb_pixels(picture), size)
-    painted = paint(prompt=operation.prompt, size=size, sampling=operation.sampling, pixels=start)
-    pixels = from_srgb(resize_pixels(painted, target), picture.icc_profile)
-    alpha = None if picture.alpha is None else resize_plane(picture.alpha, target)
-    raster = Raster(pixels=pixels, alpha=alpha, icc_profile=picture.icc_profile)
+    size = _whole_size(operation.target, checkpoint)
+    start = resize_pixels(srgb_pixels(operation.picture), size)
+    images = tuple(control_image(control, size=size, own=start, detect=detect) for control in operation.guides.controls)
+    painted = paint(prompt=operation.prompt, size=size, sampling=operation.sampling, pixels=start, images=images)
+    raster = _like(operation.picture, painted, operation.target)
+    return Outcome(raster=raster, sampling=operation.sampling, size=size, control_images=images)
+
+
+def instruct(operation: Instruct, checkpoint: Checkpoint, paint: Paint) -> Outcome:
+    """Change a picture as an instruction says; in its profile and with its alpha plane, scaled as it is.
+
+    The model sees the pictures at about the area it likes, each in its own shape, and paints at the size asked for.
+    """
+    size = _whole_size(operation.target, checkpoint)
+    seen = [_at_native(picture, checkpoint) for picture in (operation.picture, *operation.others)]
+    painted = paint(
+        prompt=operation.prompt, size=size, sampling=operation.sampling, pixels=seen[0], others=tuple(seen[1:])
+    )
+    raster = _like(operation.picture, painted, operation.target)
     return Outcome(raster=raster, sampling=operation.sampling, size=size)
 
 
-def masked(operation: MaskedEdit, checkpoint: Checkpoint, paint: Paint, expect: Callable[[int], None]) -> Outcome:
+def control_map(operation: ControlMap, detect: Detect) -> Outcome:
+    """Make the control image of a picture, at the picture's size; an opaque picture in sRGB."""
+    seen = np.ascontiguousarray(srgb_pixels(operation.picture))
+    pixels = detect(seen, operation.detector, low=operation.low, high=operation.high)
+    return Outcome(raster=Raster(pixels=pixels), sampling=None, size=operation.picture.size)
+
+
+def _whole_size(target: tuple[int, int], checkpoint: Checkpoint) -> tuple[int, int]:
+    """Where a whole picture is painted: at its own size within the model's reach; only a tiny one is painted larger."""
+    sizes = checkpoint.sizes
+    at = max(sizes.smallest_pixels, target[0] * target[1])
+    return model_size(*target, replace(sizes, smallest_pixels=at, native_pixels=at, bucket=sizes.multiple))
+
+
+def _at_native(picture: Raster, checkpoint: Checkpoint) -> Pixels:
+    """A picture scaled to about the area that a checkpoint likes, in its own shape, sides multiples of its own."""
+    sizes = checkpoint.sizes
+    at = sizes.native_pixels
+    size = model_size(*picture.size, replace(sizes, smallest_pixels=at, native_pixels=at, bucket=sizes.multiple))
+    return resize_pixels(np.ascontiguousarray(srgb_pixels(picture)), size)
+
+
+def _like(picture: Raster, painted: Pixels, size: tuple[int, int]) -> Raster:
+    """What was painted, at a size, in the profile of a picture and with its alpha plane."""
+    pixels = from_srgb(resize_pixels(painted, size), picture.icc_profile)
+    alpha = None if picture.alpha is None else resize_plane(picture.alpha, size)
+    return Raster(pixels=pixels, alpha=alpha, icc_profile=picture.icc_profile)
+
+
+def masked(
+    operation: MaskedEdit, checkpoint: Checkpoint, paint: Paint, detect: Detect, expect: Callable[[int], None]
+) -> Outcome:
     """Edit part of a picture; again on other seeds if its seam shows and the request says so. The best is kept.
 
     Args:
         operation: What to do.
         checkpoint: The checkpoint that paints.
         paint: Runs the model once.
+        detect: Makes control images.
         expect: Told how many runs of the model come next.
 
     Returns:
         The outcome.
     """
-    job = _Job(operation, checkpoint, paint)
+    job = _Job(operation, checkpoint, paint, detect)
     retry, first = operation.retry, operation.sampling.seed
+
+    def seed_of(number: int) -> int:
+        return derived_seed(first, "retry", number)
 
     def attempt(number: int) -> Outcome:
         expect(job.passes)
-        return job.run(replace(operation.sampling, seed=derived_seed(first, "retry", number)))
+        return job.run(replace(operation.sampling, seed=seed_of(number)))
 
     best = latest = attempt(0)
     tries: list[SeamTry] = []
     while retry is not None and latest.seam is not None:
-        tries.append(SeamTry(seed=latest.sampling.seed, score=latest.seam.score))
+        tries.append(SeamTry(seed=seed_of(len(tries)), score=latest.seam.score))
         if latest.seam.score <= retry.limit or len(tries) > retry.attempts:
             break
         latest = attempt(len(tries))
@@ -128,11 +179,12 @@ def masked(operation: MaskedEdit, checkpoint: Checkpoint, paint: Paint, expect: 
 class _Job:
     """One masked edit: planned once, painted as often as needed."""
 
-    def __init__(self, operation: MaskedEdit, checkpoint: Checkpoint, paint: Paint) -> None:
+    def __init__(self, operation: MaskedEdit, checkpoint: Checkpoint, paint: Paint, detect: Detect) -> None:
         self._operation = operation
         self._paint = paint
+        self._detect = detect
         self._intent = operation.blend.intended(operation.intents)
-        self._controls: tuple[Control, ...] = operation.controls if isinstance(operation, Inpaint) else ()
+        self._controls: tuple[Control, ...] = () if isinstance(operation, Erase) else operation.guides.controls
         self._prefill = _prefill(operation, self._intent)
         self._extension: Extension | None = None
         if isinstance(operation, Outpaint):
@@ -186,10 +238,11 @@ class _Job:
 
         def paint(scene: Scene) -> Pixels:
             own = scene.pixels
-            images.extend(
-                control_image(control, size=_size(own), own=own, box=scene.box, frame=self._frame)
+            read = [
+                control_image(control, size=_size(own), own=own, box=scene.box, frame=self._frame, detect=self._detect)
                 for control in self._controls
-            )
+            ]
+            images.extend(read)
             if self._prefill is not None:
                 at_once = (scene.mask >= 1.0).astype(np.float32)  # what only fades in keeps what is there
                 own = prefilled(own, at_once, self._prefill, seed=derived_seed(sampling.seed, "prefill", scene.number))
@@ -199,7 +252,7 @@ class _Job:
                 sampling=replace(sampling, seed=derived_seed(sampling.seed, "pass", scene.number)),
                 pixels=own,
                 mask=scene.mask,
-                images=images,
+                images=read,
             )
             if continues and operation.blend.match_colour:
                 return match_palette(painted, scene.pixels, repainted(scene.mask))
@@ -245,6 +298,11 @@ def _srgb_part(raster: Raster, box: Box, mask: Mask) -> tuple[Pixels, Mask]:
 
 def _size(pixels: Pixels) -> tuple[int, int]:
     return int(pixels.shape[1]), int(pixels.shape[0])
+
+
+def _middle(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    left, top = (pixels.shape[1] - size[0]) // 2, (pixels.shape[0] - size[1]) // 2
+    return pixels[top : top + size[1], left : left + size[0]]
 
 
 def _padded(edges: Pixels, size: tuple[int, int]) -> Pixels:

@@ -107,7 +107,7 @@ class EditFacts:
     route: str
     weights: Mapping[str, str]
     checkpoints: Mapping[str, str]
-    sampling: Sampling
+    sampling: Sampling | None
     device: str
     dtype: str
     threads: int

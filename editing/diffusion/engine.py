@@ -1,27 +1,36 @@
-"""The FLUX engine: from an operation to a finished picture and its facts."""
+"""The engine: from an operation to a finished picture and its facts, whatever architecture paints it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import Protocol
 
 import cv2
 import torch
 
 from editing import edits
-from editing.catalogue import Checkpoint, check_operation, find, resolve_route
+from editing.catalogue import check_operation
+from editing.checkpoints import Architecture, Checkpoint
 from editing.diffusion.quiet import quiet_libraries
-from editing.diffusion.settings import EngineSettings
+from editing.diffusion.rooms import Painter, Plan, Room, Run, UsedWeights
 from editing.edits import Outcome
 from editing.engine import EditedImage, EditFacts, Progress
 from editing.errors import EditCancelled, EngineError
-from editing.flux.loading import CheckpointShelf, LoadedCheckpoint, pick_device, torch_dtype
-from editing.flux.pipelines import PipelineRunner, Run, Steering
-from editing.guides import Control
-from editing.operations import Generate, Img2Img, Inpaint, Operation, Outpaint, Sampling
+from editing.guides import Detector
+from editing.operations import ControlMap, Generate, Img2Img, Instruct, Operation, Sampling
 from editing.rasters import Mask, Pixels
 
-_LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "opencv-python-headless")
+_LIBRARIES = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "peft",
+    "controlnet-aux",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,78 +56,64 @@ class _Watch:
         self.on_step(Progress(step=self.done * progress.steps + progress.step, steps=runs * progress.steps))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Models:
-    """The checkpoints of one edit.
+class Detecting(Protocol):
+    """What makes control images: `editing.detectors.Detectors`."""
 
-    Attributes:
-        main: What paints.
-        controlnet: The ControlNet of the request's controls.
-        inpainting: The ControlNet that reads the masked picture.
-        route: What the record says: `generate`, `img2img` or a `Route`.
-    """
+    def detect(self, pixels: Pixels, detector: Detector, *, low: int, high: int) -> Pixels:
+        """Make one; see `editing.detecting.Detect`."""
+        ...
 
-    main: LoadedCheckpoint
-    controlnet: LoadedCheckpoint | None
-    inpainting: LoadedCheckpoint | None
-    route: str
+    def used(self) -> Sequence[UsedWeights]:
+        """The weights that were used since the last `begin`."""
+        ...
 
-    @property
-    def used(self) -> list[LoadedCheckpoint]:
-        return [each for each in (self.main, self.controlnet, self.inpainting) if each is not None]
+    def begin(self) -> None:
+        """Forget what was used: another edit begins."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Choice:
-    """The catalogue's entries that an operation needs, and the route."""
+class Ground:
+    """Where everything runs, for the record.
 
-    main: Checkpoint
-    controlnet: Checkpoint | None
-    inpainting: Checkpoint | None
-    route: str
+    Attributes:
+        device: Such as `cpu` or `cuda:0`.
+        dtype: Number format of the weights.
+        threads: CPU threads to set before each edit; None leaves torch's choice.
+    """
 
-    @classmethod
-    def of(cls, operation: Operation) -> "_Choice":
-        main = check_operation(operation)
-        controls = _controls(operation)
-        route, net = operation.name.value, None
-        if not isinstance(operation, Generate | Img2Img):
-            asked, named = None, None  # an erasure takes the route of its Fill checkpoint
-            if isinstance(operation, Inpaint | Outpaint):
-                asked, named = operation.route, operation.inpainting_controlnet
-            chosen, net = resolve_route(main.name, asked, named)
-            route = chosen.value
-        return cls(
-            main=main,
-            controlnet=find(controls[0].checkpoint) if controls else None,
-            inpainting=find(net) if net else None,
-            route=route,
-        )
+    device: str
+    dtype: str
+    threads: int | None
 
 
 class DiffusionEngine:
-    """Runs operations with FLUX checkpoints, one at a time; implements `editing.engine.EditEngine`.
+    """Runs operations, one at a time; implements `editing.engine.EditEngine`.
 
     Every run has a scheduler of its own and a generator of its own, so that a run's pixels depend on its operation and
     on nothing that ran, failed or was cancelled before.
     """
 
-    def __init__(self, settings: EngineSettings, accepted: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        rooms: Mapping[Architecture, Room],
+        detectors: Detecting,
+        *,
+        accepted: Callable[[str], bool],
+        ground: Ground,
+    ) -> None:
         """Set the engine up; nothing is loaded yet.
 
         Args:
-            settings: How to load and run.
+            rooms: The code of each architecture.
+            detectors: Makes control images.
             accepted: Whether the licence of a checkpoint of this name was accepted; asked at every run.
-
-        Raises:
-            EngineError: `offload_unavailable`.
+            ground: Where the rooms run.
         """
-        self._settings = settings
+        self._rooms = rooms
+        self._detectors = detectors
         self._accepted = accepted
-        self._device = pick_device(settings)
-        self._dtype = torch_dtype(settings.dtype, self._device)
-        self._shelf = CheckpointShelf(settings, device=self._device, dtype=self._dtype)
-        self._runner = PipelineRunner(settings, device=self._device)
+        self._ground = ground
         self._versions = {name: version(name) for name in _LIBRARIES}
 
     def run(
@@ -141,59 +136,51 @@ class DiffusionEngine:
         """
         begun = time.perf_counter()
         # 1. Judge the request; ask for licences before anything is read from disk.
-        choice = _Choice.of(operation)
-        self._require_licences([each for each in (choice.main, choice.controlnet, choice.inpainting) if each])
+        check_operation(operation)
+        plan = None if isinstance(operation, ControlMap) else Plan.of(operation)
+        self._require_licences(plan.checkpoints if plan else ())
         watch = _Watch(on_step=on_step, cancelled=cancelled)
         if cancelled():
             raise EditCancelled
         # 2. Load.
-        if self._settings.threads is not None:
-            torch.set_num_threads(self._settings.threads)
-            cv2.setNumThreads(self._settings.threads)
+        if self._ground.threads is not None:
+            torch.set_num_threads(self._ground.threads)
+            cv2.setNumThreads(self._ground.threads)
+        self._detectors.begin()
         start = time.perf_counter()
-        models = self._load(choice)
+        painter = self._rooms[plan.main.architecture].load(plan) if plan else None
         watch.lap("load", start)
         # 3. Run, 4. write down how.
         with quiet_libraries():
             start = time.perf_counter()
-            outcome = self._outcome(operation, models, watch)
+            outcome = self._outcome(operation, plan, painter, watch)
             watch.lap("edit", start)
         watch.seconds["total"] = round(time.perf_counter() - begun, 4)
-        facts = self._facts(models, outcome, watch)
+        used = [*(painter.weights if painter else ()), *self._detectors.used()]
+        facts = self._facts(operation, plan, used, outcome, watch)
         return EditedImage(raster=outcome.raster, facts=facts, control_images=outcome.control_images)
 
     def _require_licences(self, checkpoints: Sequence[Checkpoint]) -> None:
         for checkpoint in checkpoints:
-            if checkpoint.needs_acceptance and not self._accepted(checkpoint.name):
-                raise EngineError(
-                    f"the licence of {checkpoint.name} ({checkpoint.licence}, {checkpoint.licence_url}) has not been "
-                    f"accepted: read it, then `studio models accept {checkpoint.name}`",
-                    code="licence_not_accepted",
-                    field="checkpoint",
-                    value=checkpoint.name,
-                    limit=checkpoint.licence,
-                )
+            require_licence(checkpoint, self._accepted)
 
-    def _load(self, choice: _Choice) -> _Models:
-        return _Models(
-            main=self._shelf.get(choice.main),
-            controlnet=self._shelf.get(choice.controlnet) if choice.controlnet else None,
-            inpainting=self._shelf.get(choice.inpainting) if choice.inpainting else None,
-            route=choice.route,
-        )
-
-    def _outcome(self, operation: Operation, models: _Models, watch: _Watch) -> Outcome:
-        checkpoint = models.main.checkpoint
-        paint = self._painter(models, _controls(operation), watch)
+    def _outcome(self, operation: Operation, plan: Plan | None, painter: Painter | None, watch: _Watch) -> Outcome:
+        detect = self._detectors.detect
+        if isinstance(operation, ControlMap) or plan is None or painter is None:
+            assert isinstance(operation, ControlMap)  # noqa: S101 - for the type checker: all others have a plan
+            return edits.control_map(operation, detect)
+        paint = self._painter(plan, painter, watch)
         match operation:
             case Generate():
-                return edits.generate(operation, checkpoint, paint)
+                return edits.generate(operation, plan.main, paint, detect)
             case Img2Img():
-                return edits.img2img(operation, checkpoint, paint)
+                return edits.img2img(operation, plan.main, paint, detect)
+            case Instruct():
+                return edits.instruct(operation, plan.main, paint)
             case _:
-                return edits.masked(operation, checkpoint, paint, watch.expect)
+                return edits.masked(operation, plan.main, paint, detect, watch.expect)
 
-    def _painter(self, models: _Models, controls: Sequence[Control], watch: _Watch) -> edits.Paint:
+    def _painter(self, plan: Plan, painter: Painter, watch: _Watch) -> edits.Paint:
         def paint(
             *,
             prompt: str,
@@ -202,6 +189,7 @@ class DiffusionEngine:
             pixels: Pixels | None = None,
             mask: Mask | None = None,
             images: Sequence[Pixels] = (),
+            others: Sequence[Pixels] = (),
         ) -> Pixels:
             start = time.perf_counter()
             run = Run(
@@ -210,33 +198,28 @@ class DiffusionEngine:
                 sampling=sampling,
                 pixels=pixels,
                 mask=mask,
-                steering=Steering(controlnet=models.controlnet, controls=controls, images=images)
-                if models.controlnet
-                else None,
-                inpainting=models.inpainting,
+                images=images,
+                others=others,
+                guides=plan.guides,
             )
-            painted = self._runner.run(
-                models.main, run, route=models.route, on_step=watch.step, cancelled=watch.cancelled
-            )
+            painted = painter.paint(run, on_step=watch.step, cancelled=watch.cancelled)
             watch.done += 1
             watch.lap("model", start)
             return painted
 
         return paint
 
-    def _facts(self, models: _Models, outcome: Outcome, watch: _Watch) -> EditFacts:
+    def _facts(
+        self, operation: Operation, plan: Plan | None, used: Sequence[UsedWeights], outcome: Outcome, watch: _Watch
+    ) -> EditFacts:
         return EditFacts(
-            checkpoint=models.main.checkpoint.name,
-            route=models.route,
-            weights={
-                f"{loaded.checkpoint.name}/{file}": digest
-                for loaded in models.used
-                for file, digest in loaded.digests.items()
-            },
-            checkpoints={loaded.checkpoint.name: loaded.revision for loaded in models.used},
+            checkpoint=operation.checkpoint,
+            route=plan.route if plan else operation.name.value,
+            weights={f"{each.name}/{file}": digest for each in used for file, digest in each.digests.items()},
+            checkpoints={each.name: each.revision for each in used},
             sampling=outcome.sampling,
-            device=str(self._device),
-            dtype=str(self._dtype).removeprefix("torch."),
+            device=self._ground.device,
+            dtype=self._ground.dtype,
             threads=torch.get_num_threads(),
             versions=dict(self._versions),
             box=outcome.box.edges if outcome.box else None,
@@ -250,5 +233,22 @@ class DiffusionEngine:
         )
 
 
-def _controls(operation: Operation) -> tuple[Control, ...]:
-    return operation.controls if isinstance(operation, Generate | Inpaint) else ()
+def require_licence(checkpoint: Checkpoint, accepted: Callable[[str], bool]) -> None:
+    """Refuse weights whose licence nobody accepted.
+
+    Args:
+        checkpoint: The catalogue's entry.
+        accepted: Whether the licence of a checkpoint of this name was accepted.
+
+    Raises:
+        EngineError: `licence_not_accepted`.
+    """
+    if checkpoint.needs_acceptance and not accepted(checkpoint.name):
+        raise EngineError(
+            f"the licence of {checkpoint.name} ({checkpoint.licence}, {checkpoint.licence_url}) has not been "
+            f"accepted: read it, then `studio models accept {checkpoint.name}`",
+            code="licence_not_accepted",
+            field="checkpoint",
+            value=checkpoint.name,
+            limit=checkpoint.licence,
+        )

@@ -6,6 +6,8 @@ run's own noise. A hard mask gives what diffusers' FluxInpaintPipeline does; sof
 shows through.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch

@@ -21,7 +21,8 @@ from editing.diffusion.merging import packed
 from editing.diffusion.noise import noise_after_one_draw, seeded_generator
 from editing.diffusion.quiet import quiet_libraries
 from editing.diffusion.settings import EngineSettings
-from editing.flux.loading import CheckpointShelf, pick_device, torch_dtype  # imports the shim before diffusers
+from editing.diffusion.devices import pick_device, torch_dtype
+from editing.flux.loading import CheckpointShelf  # imports the shim before diffusers
 from editing.masks import LATENT_CELL
 from editing.rasters import Mask, Pixels
 

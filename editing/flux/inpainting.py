@@ -5,7 +5,6 @@ condition has 4 channels more, one per latent of a 2x2 token, which say what is 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -73,41 +72,3 @@ class InpaintingControlNet(FluxControlNetModel):  # type: ignore[misc]
         torch.nn.init.zeros_(reader.weight)
         torch.nn.init.zeros_(reader.bias)
         self.controlnet_x_embedder = reader
-
-
-class _Conditioned(FluxControlNetModel):  # type: ignore[misc]
-    """An inpainting ControlNet together with the mask of one run, for pipelines that know of no such mask.
-
-    It is a FluxControlNetModel because pipelines ask for one, but it builds none: everything is the net's.
-    """
-
-    def __init__(self, net: InpaintingControlNet, keep: torch.Tensor) -> None:
-        torch.nn.Module.__init__(self)  # not FluxControlNetModel's: that would build a second net
-        self._internal_dict = net.config  # what diffusers' `config` returns
-        self.net = net
-        self.keep = keep
-        self.union = net.union
-        self.input_hint_block = net.input_hint_block
-        self.train(net.training)
-
-    def forward(self, *, controlnet_cond: torch.Tensor, **inputs: Any) -> Any:
-        keep = self.keep.to(controlnet_cond).expand(controlnet_cond.shape[0], -1, -1)
-        return self.net(controlnet_cond=torch.cat([controlnet_cond, keep], dim=-1), **inputs)
-
-
-def conditioned(net: InpaintingControlNet, keep: torch.Tensor) -> FluxControlNetModel:
-    """Bind an inpainting ControlNet to the mask of one run.
-
-    The result stands in for a ControlNet in diffusers' FLUX ControlNet pipelines, which pass everything by keyword. It
-    shares the net's weights and copies none. It is made for nets on their device: hooks that move a net's layers
-    (diffusers' offload) belong on the net itself, not on this.
-
-    Args:
-        net: The loaded net.
-        keep: float (1, tokens, 4), 1 keep .. 0 paint, packed as latents are: one value per latent of a 2x2 token.
-
-    Returns:
-        A net that reads the packed masked picture (b, tokens, 64) as its condition and adds `keep` to it; every other
-        argument reaches `net` unchanged.
-    """
-    return _Conditioned(net, keep)

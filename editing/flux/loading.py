@@ -1,27 +1,32 @@
 """Loading: from a checkpoint's folder to models in memory, safetensors only and never from the network."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
-from editing.catalogue import Checkpoint, Family
+from editing.checkpoints import Checkpoint, Family
 from editing.diffusion.quiet import quiet_libraries  # imports the shim before diffusers
-from editing.diffusion.settings import EngineSettings, MemoryProfile, WeightsDtype
-from editing.diffusion.weights import PIPELINE_PARTS, Digests, locate
+from editing.diffusion.rooms import UsedWeights
+from editing.diffusion.settings import EngineSettings, MemoryProfile
+from editing.diffusion.weights import ADAPTER_FILE, PIPELINE_PARTS, Digests, locate
 from editing.errors import EngineError
 from editing.flux.inpainting import MASK_CHANNELS, InpaintingControlNet
 
-from diffusers import FluxControlNetModel, FluxFillPipeline, FluxPipeline  # isort: skip
+from diffusers import FluxControlNetModel, FluxPipeline, FluxPriorReduxPipeline  # isort: skip
+from transformers import CLIPVisionModelWithProjection  # isort: skip
 
 BASE_CHANNELS = 64
-FILL_CHANNELS = 384
+_CHANNELS = {Family.FILL: 384, Family.CONTROL: 128}
 _SHAREABLE = ("vae", "text_encoder", "text_encoder_2")
 _LOADED = (*PIPELINE_PARTS, "tokenizer", "tokenizer_2", "scheduler")
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError)
+_KEPT = {Family.CONTROLNET: 2, Family.REDUX: 1, Family.IP_ADAPTER: 1}
+"""Checkpoints of a family that stay loaded beside those of the edit in hand; one of every other family."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,12 +38,19 @@ class LoadedCheckpoint:
         revision: `packaged`, `local`, or the commit on the hub.
         digests: SHA-256 of every weight file loaded, by path within the folder.
         parts: The models, tokenizers and scheduler by diffusers' component name; a ControlNet has one, `controlnet`.
+        folder: Where it was loaded from.
     """
 
     checkpoint: Checkpoint
     revision: str
     digests: Mapping[str, str]
     parts: Mapping[str, Any]
+    folder: Path
+
+    @property
+    def used(self) -> UsedWeights:
+        """What the record says about it."""
+        return UsedWeights(name=self.checkpoint.name, revision=self.revision, digests=self.digests)
 
     def part_digest(self, part: str) -> tuple[str, ...]:
         """Name the weights of one part.
@@ -53,10 +65,10 @@ class LoadedCheckpoint:
 
 
 class CheckpointShelf:
-    """Loads checkpoints and keeps a few: one base, one Fill and one ControlNet, or with offload one pipeline.
+    """Loads checkpoints and keeps a few: one of each family that paints, two ControlNets, one of each adapter.
 
-    Base and Fill share every text encoder and VAE whose files are the same. A ControlNet for inpainting takes the
-    place of another ControlNet: no run uses two.
+    With offload it keeps one that paints. What an edit needs stays, however many ControlNets that is. Those that paint
+    share every text encoder and autoencoder whose files are the same.
     """
 
     def __init__(self, settings: EngineSettings, *, device: torch.device, dtype: torch.dtype) -> None:
@@ -64,26 +76,28 @@ class CheckpointShelf:
         self._device = device
         self._dtype = dtype
         self._digests = Digests()
-        self._kept: dict[Family, LoadedCheckpoint] = {}
+        self._kept: dict[str, LoadedCheckpoint] = {}
 
-    def get(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
+    def get(self, checkpoint: Checkpoint, *, beside: Collection[str] = ()) -> LoadedCheckpoint:
         """Hand out a checkpoint, loading it if it is not on the shelf.
 
         Args:
             checkpoint: The catalogue's entry.
+            beside: Names of the other checkpoints of the same edit, which stay.
 
         Returns:
-            The loaded checkpoint; the same objects until another of its family takes its place.
+            The loaded checkpoint; the same objects until others of its family take its place.
 
         Raises:
             EngineError: `weights_missing`, `revision_unpinned`, `weights_unreadable` or `weights_unsuitable`.
         """
-        kept = self._kept.get(checkpoint.family)
+        kept = self._kept.pop(checkpoint.name, None)
         if kept is not None and kept.checkpoint == checkpoint:
+            self._kept[checkpoint.name] = kept  # the latest last
             return kept
-        self._make_room(checkpoint)
         location = locate(checkpoint, self._settings)
         digests = self._digests.of_parts(checkpoint, location.folder)
+        self._make_room(checkpoint, beside)
         try:
             with quiet_libraries():
                 parts = self._load(checkpoint, location.folder, digests)
@@ -94,32 +108,62 @@ class CheckpointShelf:
                 field="checkpoint",
                 value=checkpoint.name,
             ) from error
-        loaded = LoadedCheckpoint(checkpoint=checkpoint, revision=location.revision, digests=digests, parts=parts)
+        loaded = LoadedCheckpoint(
+            checkpoint=checkpoint, revision=location.revision, digests=digests, parts=parts, folder=location.folder
+        )
         _check_channels(loaded)
-        self._kept[checkpoint.family] = loaded
+        self._kept[checkpoint.name] = loaded
         return loaded
 
-    def _make_room(self, checkpoint: Checkpoint) -> None:
-        evicted = [checkpoint.family]
-        if self._settings.memory is not MemoryProfile.RESIDENT and checkpoint.family is not Family.CONTROLNET:
-            evicted = [Family.BASE, Family.FILL]
-        if not [self._kept.pop(family) for family in evicted if family in self._kept]:
-            return
-        gc.collect()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+    def _make_room(self, checkpoint: Checkpoint, beside: Collection[str]) -> None:
+        """Let go of the oldest that this one takes the place of."""
+        offloads = self._settings.memory is not MemoryProfile.RESIDENT
+
+        def rivals(other: LoadedCheckpoint) -> bool:
+            if checkpoint.paints and offloads:
+                return other.checkpoint.paints
+            return other.checkpoint.family is checkpoint.family
+
+        rivalling = [name for name, loaded in self._kept.items() if rivals(loaded)]
+        most = 1 if checkpoint.paints else _KEPT.get(checkpoint.family, 1)
+        surplus = max(0, len(rivalling) + 1 - most)
+        evicted = [name for name in rivalling if name not in beside][:surplus]
+        for name in evicted:
+            del self._kept[name]
+        if evicted:
+            gc.collect()
+            if self._device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def _load(self, checkpoint: Checkpoint, folder: Path, digests: Mapping[str, str]) -> dict[str, Any]:
         options = {"local_files_only": True, "use_safetensors": True, "dtype": self._dtype}
-        if checkpoint.family is Family.CONTROLNET:
-            net_class = FluxControlNetModel if checkpoint.inpainting is None else InpaintingControlNet
-            return {"controlnet": self._placed(net_class.from_pretrained(folder, **options).eval())}
-        pipeline_class = FluxFillPipeline if checkpoint.family is Family.FILL else FluxPipeline
-        pipeline = pipeline_class.from_pretrained(folder, **options, **self._shared(digests))
+        loaders: dict[Family, Callable[[], dict[str, Any]]] = {
+            Family.CONTROLNET: lambda: self._controlnet(checkpoint, folder, options),
+            Family.REDUX: lambda: self._redux(folder, options),
+            Family.IP_ADAPTER: lambda: self._adapter(folder, options),
+        }
+        if checkpoint.family in loaders:
+            return loaders[checkpoint.family]()
+        pipeline = FluxPipeline.from_pretrained(folder, **options, **self._shared(digests))
         parts = {name: getattr(pipeline, name) for name in _LOADED}
         for name in PIPELINE_PARTS:
             parts[name] = self._placed(parts[name].eval())
         return parts
+
+    def _controlnet(self, checkpoint: Checkpoint, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+        net_class = FluxControlNetModel if checkpoint.inpainting is None else InpaintingControlNet
+        return {"controlnet": self._placed(net_class.from_pretrained(folder, **options).eval())}
+
+    def _redux(self, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+        pipeline = FluxPriorReduxPipeline.from_pretrained(folder, **options)
+        parts = {name: getattr(pipeline, name) for name in ("image_encoder", "image_embedder", "feature_extractor")}
+        for name in ("image_encoder", "image_embedder"):
+            parts[name] = self._placed(parts[name].eval())
+        return parts
+
+    def _adapter(self, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+        encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", **options)
+        return {"image_encoder": self._placed(encoder.eval()), "weights": load_file(folder / ADAPTER_FILE)}
 
     def _shared(self, digests: Mapping[str, str]) -> dict[str, Any]:
         shared = {}
@@ -137,8 +181,10 @@ class CheckpointShelf:
 def _check_channels(loaded: LoadedCheckpoint) -> None:
     """Refuse a folder that holds another kind of weights than its name says."""
     family = loaded.checkpoint.family
+    if family in {Family.REDUX, Family.IP_ADAPTER}:
+        return
     model = loaded.parts["controlnet" if family is Family.CONTROLNET else "transformer"]
-    expected = FILL_CHANNELS if family is Family.FILL else BASE_CHANNELS
+    expected = _CHANNELS.get(family, BASE_CHANNELS)
     channels = int(model.config.in_channels)
     if loaded.checkpoint.inpainting is not None:
         expected = BASE_CHANNELS + MASK_CHANNELS
@@ -151,53 +197,3 @@ def _check_channels(loaded: LoadedCheckpoint) -> None:
             value=channels,
             limit=expected,
         )
-
-
-def torch_dtype(dtype: WeightsDtype | None, device: torch.device) -> torch.dtype:
-    """Choose the number format of the weights.
-
-    Args:
-        dtype: What the settings say.
-        device: Where the model runs.
-
-    Returns:
-        bfloat16 on an accelerator and float32 on the CPU, unless the settings say otherwise.
-    """
-    if dtype is None:
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    return {WeightsDtype.FLOAT32: torch.float32, WeightsDtype.BFLOAT16: torch.bfloat16}[dtype]
-
-
-def pick_device(settings: EngineSettings) -> torch.device:
-    """Choose where the model runs.
-
-    Args:
-        settings: The engine's settings.
-
-    Returns:
-        The device of the settings, or the accelerator if there is one, or the CPU.
-
-    Raises:
-        EngineError: `device_unknown`; `offload_unavailable`, if the memory profile needs an accelerator that is not
-            there.
-    """
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    try:
-        device = torch.device(settings.device) if settings.device else (accelerator or torch.device("cpu"))
-    except RuntimeError as error:
-        raise EngineError(
-            f"there is no device {settings.device!r}; name one such as cpu or cuda:0",
-            code="device_unknown",
-            field="device",
-            value=settings.device,
-        ) from error
-    if settings.memory is not MemoryProfile.RESIDENT and (accelerator is None or device.type == "cpu"):
-        raise EngineError(
-            f"memory profile {settings.memory.value} needs an accelerator, and the device is {device}; "
-            f"use {MemoryProfile.RESIDENT.value}",
-            code="offload_unavailable",
-            field="memory",
-            value=settings.memory.value,
-            limit=MemoryProfile.RESIDENT.value,
-        )
-    return device

@@ -1,0 +1,42 @@
+"""Building: one engine out of every architecture's room; a new architecture is one line here."""
+
+from collections.abc import Callable
+
+from editing.checkpoints import Architecture
+from editing.detectors import Detectors
+from editing.diffusion.devices import pick_device, torch_dtype
+from editing.diffusion.engine import DiffusionEngine, Ground
+from editing.diffusion.settings import EngineSettings
+from editing.flux2.room import Flux2Room
+from editing.flux.room import Flux1Room
+
+
+def build_engine(
+    settings: EngineSettings, *, accepted: Callable[[str], bool], read_adapter: Callable[[str], bytes]
+) -> DiffusionEngine:
+    """Build an engine; weights load when they are first used.
+
+    Args:
+        settings: How to load and run.
+        accepted: Whether the licence of a checkpoint of this name was accepted; asked at every run.
+        read_adapter: Digest -> the bytes of an uploaded LoRA or embedding.
+
+    Returns:
+        The engine.
+
+    Raises:
+        EngineError: `device_unknown` or `offload_unavailable`.
+    """
+    device = pick_device(settings)
+    dtype = torch_dtype(settings.dtype, device)
+    return DiffusionEngine(
+        {
+            Architecture.FLUX1: Flux1Room(settings, device=device, dtype=dtype),
+            Architecture.FLUX2: Flux2Room(settings, device=device, dtype=dtype),
+        },
+        Detectors(settings, device=device, accepted=accepted),
+        accepted=accepted,
+        ground=Ground(
+            device=str(device), dtype=str(dtype).removeprefix("torch."), threads=settings.threads
+        ),
+    )

@@ -1,0 +1,56 @@
+"""Devices: where models run, and in which number format."""
+
+import torch
+
+from editing.diffusion.settings import EngineSettings, MemoryProfile, WeightsDtype
+from editing.errors import EngineError
+
+
+def torch_dtype(dtype: WeightsDtype | None, device: torch.device) -> torch.dtype:
+    """Choose the number format of the weights.
+
+    Args:
+        dtype: What the settings say.
+        device: Where the model runs.
+
+    Returns:
+        bfloat16 on an accelerator and float32 on the CPU, unless the settings say otherwise.
+    """
+    if dtype is None:
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    return {WeightsDtype.FLOAT32: torch.float32, WeightsDtype.BFLOAT16: torch.bfloat16}[dtype]
+
+
+def pick_device(settings: EngineSettings) -> torch.device:
+    """Choose where the model runs.
+
+    Args:
+        settings: The engine's settings.
+
+    Returns:
+        The device of the settings, or the accelerator if there is one, or the CPU.
+
+    Raises:
+        EngineError: `device_unknown`; `offload_unavailable`, if the memory profile needs an accelerator that is not
+            there.
+    """
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    try:
+        device = torch.device(settings.device) if settings.device else (accelerator or torch.device("cpu"))
+    except RuntimeError as error:
+        raise EngineError(
+            f"there is no device {settings.device!r}; name one such as cpu or cuda:0",
+            code="device_unknown",
+            field="device",
+            value=settings.device,
+        ) from error
+    if settings.memory is not MemoryProfile.RESIDENT and (accelerator is None or device.type == "cpu"):
+        raise EngineError(
+            f"memory profile {settings.memory.value} needs an accelerator, and the device is {device}; "
+            f"use {MemoryProfile.RESIDENT.value}",
+            code="offload_unavailable",
+            field="memory",
+            value=settings.memory.value,
+            limit=MemoryProfile.RESIDENT.value,
+        )
+    return device
