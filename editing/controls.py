@@ -1,31 +1,29 @@
-"""Control images: edges that steer structure, at the size and place where the model runs."""
+"""Control images: what steers structure, at the size and place where the model runs.
 
-import cv2
+Edges and lines are found in the part that the model sees, at the size at which it runs, as sharp as it can follow.
+Depth, normals and poses are found in the whole picture and cut out of the map: how near a thing is, or which person a
+hand belongs to, cannot be told from a part, and the parts of one edit must agree.
+"""
+
+import math
+
 import numpy as np
 
 from editing.boxes import Box
 from editing.colour import srgb_pixels
-from editing.errors import OperationError
-from editing.guides import Control, ControlMode
-from editing.rasters import Pixels
+from editing.detecting import DETECTORS, Detect, detector_of
+from editing.drawn_maps import canny, drawn_map
+from editing.errors import EngineError, OperationError
+from editing.guides import Control, ControlMode, Detector
+from editing.rasters import Pixels, Raster
 from editing.resampling import resize_pixels
 
+__all__ = ["canny", "control_image", "control_map"]
 
-def canny(pixels: Pixels, low: int, high: int) -> Pixels:
-    """Find edges exactly as controlnet-aux's CannyDetector does, at the picture's own size.
-
-    ControlNets for edges were trained on this: OpenCV's Canny on the three colour channels.
-
-    Args:
-        pixels: uint8 (h, w, 3), 0..255, sRGB.
-        low: Lower threshold.
-        high: Upper threshold.
-
-    Returns:
-        uint8 (h, w, 3): 255 on an edge, 0 elsewhere.
-    """
-    edges = cv2.Canny(np.ascontiguousarray(pixels), low, high)
-    return np.repeat(edges[:, :, None], 3, axis=2).astype(np.uint8)
+MOST_PIXELS = 2048 * 2048
+"""A larger picture is made smaller before anything is detected in it, and its map is enlarged again."""
+_AT_ANY_SIZE = frozenset({Detector.CANNY, Detector.GREY})
+"""What takes little memory, and would change with the size."""
 
 
 def control_image(
@@ -33,8 +31,10 @@ def control_image(
     *,
     size: tuple[int, int],
     own: Pixels | None = None,
+    whole: Raster | None = None,
     box: Box | None = None,
     frame: tuple[int, int] | None = None,
+    detect: Detect | None = None,
 ) -> Pixels:
     """Make the control image of one control.
 
@@ -42,25 +42,99 @@ def control_image(
         control: What is asked for.
         size: Width and height at which the model runs, in pixels.
         own: The operation's own picture as the model sees it, uint8 (h, w, 3), sRGB; None for generate.
+        whole: All of the operation's own picture, of the frame's size; None: what is in `own` stands for it.
         box: Part of the whole picture that the model sees, in pixels; None for all of it.
         frame: Width and height of the whole picture; a control picture of another size is laid over all of it.
+        detect: Makes the maps that need weights.
 
     Returns:
-        uint8 (h, w, 3) of that size: edges, white on black.
+        uint8 (h, w, 3) of that size.
 
     Raises:
-        OperationError: `control_picture_missing`, if neither the control nor the operation has a picture.
+        OperationError: `control_picture_missing`, if neither the control nor the operation has a picture;
+            `detector_missing` or `detector_unsuitable`.
+        EngineError: The detector cannot be loaded, or failed.
     """
-    if control.picture is not None:
-        seen = srgb_pixels(control.picture)
-        if box is not None and frame is not None:
-            seen = seen[_scaled(box, frame, control.picture.size).slices]
-    elif own is not None:
-        seen = own
-    else:
+    picture = control.picture
+    if picture is None and own is None:
         raise OperationError("a control without a picture", code="control_picture_missing", field="controls")
+    detector = detector_of(control) if control.mode is ControlMode.PREPROCESS else None
+    if detector is not None and DETECTORS[detector].whole:
+        source = picture or whole
+        seen = own if source is None else srgb_pixels(source)
+        assert seen is not None  # noqa: S101 - for the type checker: one of the two was found above
+        part = box if source is not None else None
+        return _cut_from_whole(control, detector, seen, size, part, frame, detect)
+    if picture is not None:
+        seen = srgb_pixels(picture)
+        if box is not None and frame is not None:
+            seen = seen[_scaled(box, frame, picture.size).slices]
+    else:
+        seen = own
+    assert seen is not None  # noqa: S101 - as above
     seen = resize_pixels(np.ascontiguousarray(seen), size)
-    return canny(seen, control.low, control.high) if control.mode is ControlMode.PREPROCESS else seen
+    if detector is None:
+        return seen
+    return control_map(seen, detector, low=control.low, high=control.high, detect=detect)
+
+
+def control_map(pixels: Pixels, detector: Detector, *, low: int, high: int, detect: Detect | None = None) -> Pixels:
+    """Make the map of a picture, of the picture's size.
+
+    Args:
+        pixels: uint8 (h, w, 3), 0..255, sRGB.
+        detector: What makes it.
+        low: Lower Canny threshold.
+        high: Upper Canny threshold.
+        detect: Makes the maps that need weights.
+
+    Returns:
+        uint8 (h, w, 3), of the same size.
+
+    Raises:
+        EngineError: The detector cannot be loaded, or failed; `weights_missing`, if it needs weights and there is
+            nothing that could load them.
+    """
+    size = pixels.shape[1], pixels.shape[0]
+    seen = np.ascontiguousarray(pixels)
+    if detector not in _AT_ANY_SIZE:
+        seen = resize_pixels(seen, _bounded(size))
+    made = drawn_map(seen, detector, low=low, high=high)
+    if made is None:
+        if detect is None:
+            raise EngineError(
+                f"{detector.value} needs weights, and nothing here loads any",
+                code="weights_missing",
+                field="detector",
+                value=detector.value,
+            )
+        made = detect(seen, detector, low=low, high=high)
+    return resize_pixels(made, size)
+
+
+def _cut_from_whole(
+    control: Control,
+    detector: Detector,
+    whole: Pixels,
+    size: tuple[int, int],
+    box: Box | None,
+    frame: tuple[int, int] | None,
+    detect: Detect | None,
+) -> Pixels:
+    """Detect in the whole picture, at the scale at which the model sees its part, and cut out that part."""
+    if box is None or frame is None:
+        box = Box(left=0, top=0, right=size[0], bottom=size[1])
+        frame = size
+    at = _bounded((round(frame[0] * size[0] / box.width), round(frame[1] * size[1] / box.height)))
+    seen = resize_pixels(np.ascontiguousarray(whole), at)
+    made = control_map(seen, detector, low=control.low, high=control.high, detect=detect)
+    return resize_pixels(np.ascontiguousarray(made[_scaled(box, frame, at).slices]), size)
+
+
+def _bounded(size: tuple[int, int]) -> tuple[int, int]:
+    """The size itself, or one of the same shape that is not too large."""
+    shrink = math.sqrt(MOST_PIXELS / max(MOST_PIXELS, size[0] * size[1]))
+    return (size[0], size[1]) if shrink == 1.0 else (max(1, int(size[0] * shrink)), max(1, int(size[1] * shrink)))
 
 
 def _scaled(box: Box, frame: tuple[int, int], size: tuple[int, int]) -> Box:
