@@ -19,6 +19,11 @@ PAPER: Final = (250, 250, 248)
 CARD: Final = (255, 255, 255)
 LINE: Final = (224, 226, 230)
 STOP: Final = (178, 34, 34)
+TILE: Final = 128
+"""Side of a picture in a table: the size at which flux-mini draws."""
+TILE_GAP: Final = 6
+TILE_HEAD: Final = 20
+TILE_FOOT: Final = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +49,51 @@ class Panel:
         """Cells this panel takes."""
         return len(self.pictures) or self.cells
 
+    @property
+    def height(self) -> int:
+        """Pixels this panel is high."""
+        return HEAD + CELL[1] + FOOT
 
-def draw_sheet(panels: Sequence[Panel], *, columns: int = 4) -> Image.Image:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        head: What it is about.
+        pictures: From top to bottom.
+        foot: What was asked, in at most two lines.
+    """
+
+    head: str
+    pictures: Sequence[Image.Image]
+    foot: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Many small pictures in columns of one story each.
+
+    Attributes:
+        title: What they are about.
+        table: Its columns, all of one height; up to nine beside each other.
+        note: How to read a column.
+        columns: Cells this panel takes.
+    """
+
+    title: str
+    table: Sequence[Column]
+    note: str = ""
+    columns: int = 4
+
+    @property
+    def height(self) -> int:
+        """Pixels this panel is high."""
+        tiles = max(len(column.pictures) for column in self.table)
+        return HEAD + TILE_HEAD + tiles * (TILE + TILE_GAP) + TILE_FOOT + (24 if self.note else 0)
+
+
+def draw_sheet(panels: Sequence[Panel | Table], *, columns: int = 4) -> Image.Image:
     """Lay panels out in rows of at most `columns` cells.
 
     Args:
@@ -57,23 +105,28 @@ def draw_sheet(panels: Sequence[Panel], *, columns: int = 4) -> Image.Image:
     """
     rows = _rows(panels, columns)
     width = GAP + columns * (CELL[0] + GAP)
-    height = 64 + len(rows) * (HEAD + CELL[1] + FOOT + GAP) + GAP
+    heights = [max(panel.height for panel in row) for row in rows]
+    height = 64 + sum(heights) + len(rows) * GAP + GAP
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((GAP, 14), "Studio", INK, _font(28))
     pen.text((GAP + 108, 24), "generated, edited, screened and recorded on this machine", SOFT, _font(15))
-    for row_number, row in enumerate(rows):
-        top = 64 + row_number * (HEAD + CELL[1] + FOOT + GAP)
+    top = 64
+    for row, row_height in zip(rows, heights, strict=True):
         left = GAP
         for panel in row:
             span = panel.columns * (CELL[0] + GAP) - GAP
-            _panel(sheet, pen, panel, (left, top, span))
+            if isinstance(panel, Table):
+                _table(sheet, pen, panel, (left, top, span))
+            else:
+                _panel(sheet, pen, panel, (left, top, span))
             left += span + GAP
+        top += row_height + GAP
     return sheet
 
 
-def _rows(panels: Sequence[Panel], columns: int) -> list[list[Panel]]:
-    rows: list[list[Panel]] = [[]]
+def _rows(panels: Sequence[Panel | Table], columns: int) -> list[list[Panel | Table]]:
+    rows: list[list[Panel | Table]] = [[]]
     for panel in panels:
         if sum(each.columns for each in rows[-1]) + panel.columns > columns:
             rows.append([])
@@ -83,9 +136,8 @@ def _rows(panels: Sequence[Panel], columns: int) -> list[list[Panel]]:
 
 def _panel(sheet: Image.Image, pen: ImageDraw.ImageDraw, panel: Panel, place: tuple[int, int, int]) -> None:
     left, top, span = place
-    bottom = top + HEAD + CELL[1] + FOOT
-    pen.rounded_rectangle((left, top, left + span, bottom), 8, CARD, LINE)
-    pen.text((left + 10, top + 8), panel.title, STOP if panel.text else INK, _font(17))
+    bottom = top + panel.height
+    _card(pen, panel.title, (left, top, left + span, bottom), STOP if panel.text else INK)
     for index, (label, picture) in enumerate(panel.pictures):
         cell_left = left + index * (CELL[0] + GAP)
         shown = _fit(picture)
@@ -103,6 +155,31 @@ def _panel(sheet: Image.Image, pen: ImageDraw.ImageDraw, panel: Panel, place: tu
         pen.text((left + 10, bottom - 20), _shorten(panel.note, span - 20, pen), INK, _font(13))
 
 
+def _table(sheet: Image.Image, pen: ImageDraw.ImageDraw, panel: Table, place: tuple[int, int, int]) -> None:
+    left, top, span = place
+    bottom = top + panel.height
+    _card(pen, panel.title, (left, top, left + span, bottom), INK)
+    x = left + 10
+    for column in panel.table:
+        y = top + HEAD
+        pen.text((x, y), column.head, SOFT, _font(13))
+        y += TILE_HEAD
+        for picture in column.pictures:
+            sheet.paste(picture.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS), (x, y))
+            y += TILE + TILE_GAP
+        for line in _wrap(column.foot, TILE, pen, 12)[:2]:
+            pen.text((x, y), line, INK, _font(12))
+            y += 15
+        x += TILE + TILE_GAP
+    if panel.note:
+        pen.text((left + 10, bottom - 22), _shorten(panel.note, span - 20, pen), SOFT, _font(13))
+
+
+def _card(pen: ImageDraw.ImageDraw, title: str, box: tuple[int, int, int, int], ink: tuple[int, int, int]) -> None:
+    pen.rounded_rectangle(box, 8, CARD, LINE)
+    pen.text((box[0] + 10, box[1] + 8), title, ink, _font(17))
+
+
 def _fit(picture: Image.Image) -> Image.Image:
     scale = min((CELL[0] - 8) / picture.width, CELL[1] / picture.height)
     if 1.0 <= scale < EXACT:
@@ -111,11 +188,11 @@ def _fit(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
-def _wrap(text: str, width: int, pen: ImageDraw.ImageDraw) -> list[str]:
+def _wrap(text: str, width: int, pen: ImageDraw.ImageDraw, size: int = 15) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if pen.textlength(longer, _font(15)) > width:
+        if pen.textlength(longer, _font(size)) > width:
             lines.append(word)
         else:
             lines[-1] = longer

@@ -1,4 +1,4 @@
-"""The last stage: diffusers folders, as FluxPipeline, FluxFillPipeline and FluxControlNetModel load them.
+"""The last stage: diffusers folders, as FluxPipeline, FluxFillPipeline and FluxControlNetModel load them, and LoRA files.
 
 Weights are stored in float16; that halves the package and costs nothing that the judge could see.
 """
@@ -18,9 +18,13 @@ from diffusers import (
     FluxTransformer2DModel,
 )
 
+from editing.mini.styles import STYLES
+from editing.mini.training.lora import LORA_FILE
 from editing.mini.training.text import TextEncoders
 
-BASE, FILL, CANNY = "flux-mini", "flux-mini-fill", "flux-mini-canny"
+BASE, FILL = "flux-mini", "flux-mini-fill"
+_CONTROLNETS = {"canny": "flux-mini-canny", "union": "flux-mini-union"}
+_LORAS = {style: f"flux-mini-{style}" for style in STYLES}
 
 
 def export(work: Path, weights: Path) -> list[str]:
@@ -42,10 +46,17 @@ def export(work: Path, weights: Path) -> list[str]:
             assembled = pipeline(transformer=transformer, scheduler=new_scheduler(), **_shared_parts(work))
             _replace(weights / name, assembled.to(torch.float16))
             written.append(name)
-    if (work / "canny").exists():
-        controlnet = FluxControlNetModel.from_pretrained(work / "canny", local_files_only=True)
-        _replace(weights / CANNY, controlnet.to(torch.float16))
-        written.append(CANNY)
+    for stage, name in _CONTROLNETS.items():
+        if (work / stage).exists():
+            controlnet = FluxControlNetModel.from_pretrained(work / stage, local_files_only=True)
+            _replace(weights / name, controlnet.to(torch.float16))
+            written.append(name)
+    for stage, name in _LORAS.items():
+        if (work / stage).exists():
+            shutil.rmtree(weights / name, ignore_errors=True)
+            (weights / name).mkdir()
+            shutil.copyfile(work / stage / LORA_FILE, weights / name / LORA_FILE)  # as others may read it, not 0600
+            written.append(name)
     return written
 
 
@@ -58,7 +69,8 @@ def unpack_weights(weights: Path, work: Path) -> None:
     """
     shared = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
     places = {name: weights / BASE / name for name in shared}
-    places |= {"base": weights / BASE / "transformer", "fill": weights / FILL / "transformer", "canny": weights / CANNY}
+    places |= {"base": weights / BASE / "transformer", "fill": weights / FILL / "transformer"}
+    places |= {stage: weights / name for stage, name in _CONTROLNETS.items()}
     for name, source in places.items():
         if not (work / name).exists():
             shutil.copytree(source, work / name)

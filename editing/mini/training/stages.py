@@ -15,11 +15,13 @@ from diffusers import AutoencoderKL, FluxControlNetModel, FluxTransformer2DModel
 from rich.progress import Progress
 
 from editing.mini.photographs import photographs
+from editing.mini.styles import STYLES
 from editing.mini.training.examples import Examples, Sample, unpack
 from editing.mini.training.export import export, unpack_weights
 from editing.mini.training.guidance import Teacher
+from editing.mini.training.lora import save_lora, with_lora
 from editing.mini.training.pace import Pace
-from editing.mini.training.tasks import base_sampler, canny_sampler, fill_sampler
+from editing.mini.training.tasks import Sampler, base_sampler, canny_sampler, fill_sampler, style_sampler, union_sampler
 from editing.mini.training.team import Team
 from editing.mini.training.text import TextEncoders, train_text
 from editing.mini.training.transformer import (
@@ -44,13 +46,22 @@ MINUTES = {
     "guide-base": 10.0,
     "guide-fill": 7.0,
     "more": 60.0,
+    "union": 30.0,
+    "neon": 12.0,
+    "stripes": 8.0,
 }
 USUAL = ("vae", "text", "base", "fill", "canny", "guide-base", "guide-fill", "export")
 _WEIGHTS = Path(__file__).parents[1] / "weights"
 _OBLONG = ((144, 112), (112, 144), (160, 96), (96, 160))  # width, height
-_RATE = {"base": 3e-3, "fill": 2e-3, "canny": 2e-3}
+_RATE = {"base": 3e-3, "fill": 2e-3, "canny": 2e-3, "union": 2e-3, "neon": 3e-3, "stripes": 3e-3}
 _GUIDE_RATE = 1e-3
-_SAMPLERS = {"base": base_sampler, "fill": fill_sampler, "canny": canny_sampler}
+_SAMPLERS: dict[str, Sampler] = {
+    "base": base_sampler,
+    "fill": fill_sampler,
+    "canny": canny_sampler,
+    "union": union_sampler,
+    **{name: style_sampler(style) for name, style in STYLES.items()},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +172,35 @@ def run_canny(shop: Workshop) -> None:
     _train(pace, shop, "canny", flow, _square_first(source))
 
 
+def run_union(shop: Workshop) -> None:
+    """One ControlNet for every kind of control image; it goes on from the canny one."""
+    base = _base(shop)
+    earlier = next((folder for folder in (shop.work / "union", shop.work / "canny") if folder.exists()), None)
+    controlnet = (
+        FluxControlNetModel.from_pretrained(earlier, local_files_only=True) if earlier else new_controlnet(base)
+    )
+    pace = shop.pace("union")
+    source = _sources(pace, shop, "union", seed=8)
+    _train(pace, shop, "union", Flow(base, GUIDANCE["union"], controlnet), _square_first(source))
+
+
+def run_neon(shop: Workshop) -> None:
+    """A LoRA of the base: glowing outlines at night."""
+    _style(shop, "neon", seed=9)
+
+
+def run_stripes(shop: Workshop) -> None:
+    """A LoRA of the base: striped shapes."""
+    _style(shop, "stripes", seed=10)
+
+
+def _style(shop: Workshop, stage: str, *, seed: int) -> None:
+    flow = Flow(with_lora(_base(shop)), GUIDANCE["base"])
+    pace = shop.pace(stage)
+    source = _sources(pace, shop, stage, seed=seed)
+    _train(pace, shop, stage, flow, _square_first(source))
+
+
 def run_export(shop: Workshop) -> None:
     """Package the results."""
     if shop.team.leads:
@@ -183,6 +223,9 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "guide-base": run_guide_base,
     "guide-fill": run_guide_fill,
     "more": run_more,
+    "union": run_union,
+    "neon": run_neon,
+    "stripes": run_stripes,
     "export": run_export,
     "unpack": run_unpack,
 }
@@ -234,15 +277,20 @@ def _train(
         if shown.count == 0:
             shown.grow(16)
         _draw_sheet(averaged, vae, shown, shop.work / f"{result}.png")
-        _part(averaged).save_pretrained(shop.work / result)
+        _save(averaged, shop.work / result)
 
     train_flow(pace, shop.team, flow, phases, rate=rate, look=look, loss_of=loss_of)
     shop.team.wait()
 
 
-def _part(flow: Flow) -> "FluxTransformer2DModel | FluxControlNetModel":
-    """Return what was trained: the ControlNet where there is one."""
-    return flow.transformer if flow.controlnet is None else flow.controlnet
+def _save(flow: Flow, folder: Path) -> None:
+    """Write what was trained: the ControlNet or the LoRA where there is one."""
+    if flow.controlnet is not None:
+        flow.controlnet.save_pretrained(folder)
+    elif getattr(flow.transformer, "peft_config", None):
+        save_lora(flow.transformer, folder)
+    else:
+        flow.transformer.save_pretrained(folder)
 
 
 def _shown(stage: str) -> Callable[[], Sample]:

@@ -8,8 +8,10 @@ import numpy as np
 from editing.mini.drawing import BACKGROUNDS, PHOTO, Drawing, Picture, Shape, draw, draw_shapes
 from editing.mini.training.captions import caption_of, reword
 from editing.mini.training.examples import Sample
+from editing.mini.training.maps import KINDS, control_map
 from editing.mini.training.vae import edges
 
+Sampler = Callable[[np.random.Generator, int, int, tuple[Picture, ...]], Callable[[], Sample]]
 Mask = np.ndarray  # bool (h, w), true where the model repaints
 
 
@@ -37,6 +39,38 @@ def canny_sampler(
         return Sample(texts=plain.texts, target=plain.target, given=edges(plain.target))
 
     return sample
+
+
+def union_sampler(
+    rng: np.random.Generator, width: int, height: int, photographs: tuple[Picture, ...]
+) -> Callable[[], Sample]:
+    """Return a function that draws one sample for the union ControlNet: a picture, captions, a control image."""
+
+    def sample() -> Sample:
+        background = PHOTO if rng.random() < 0.08 else str(rng.choice(list(BACKGROUNDS)))  # noqa: PLR2004
+        anywhere = bool(rng.random() < 0.4)  # noqa: PLR2004
+        drawing = draw(rng, width, height, photographs=photographs, background=background, anywhere=anywhere)
+        kind = KINDS[int(rng.integers(len(KINDS)))]
+        texts = caption_of(drawing).text, "" if rng.random() < 0.2 else _loose(rng, drawing)  # noqa: PLR2004
+        return Sample(texts=texts, target=drawing.pixels, given=control_map(rng, kind, drawing))
+
+    return sample
+
+
+def style_sampler(style: Callable[[Drawing], Picture]) -> Sampler:
+    """Return a sampler of a LoRA's: the base's drawings and captions in another style."""
+
+    def sampler(
+        rng: np.random.Generator, width: int, height: int, photographs: tuple[Picture, ...]
+    ) -> Callable[[], Sample]:
+        def sample() -> Sample:
+            background = PHOTO if rng.random() < 0.06 else str(rng.choice(list(BACKGROUNDS)))  # noqa: PLR2004
+            drawing = draw(rng, width, height, photographs=photographs, background=background)
+            return Sample(texts=(caption_of(drawing).text, _loose(rng, drawing)), target=style(drawing))
+
+        return sample
+
+    return sampler
 
 
 def fill_sampler(

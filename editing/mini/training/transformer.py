@@ -14,7 +14,7 @@ from editing.mini.training.pace import Pace, Weighted
 from editing.mini.training.team import Team
 from editing.mini.training.text import WIDTH
 
-GUIDANCE = {"base": 3.5, "fill": 30.0, "canny": 3.5}
+GUIDANCE = {"base": 3.5, "fill": 30.0, "canny": 3.5, "union": 3.5}
 _LATENT_CHANNELS = 64
 _LOOK_EVERY = 0.2  # of the time
 _NOISE_MEAN = 0.5  # of the logit of the time: shapes and colours are decided where there is much noise
@@ -167,8 +167,11 @@ def optimisers(module: nn.Module) -> list[torch.optim.Optimizer]:
         if not parameter.requires_grad:
             continue
         inside = "transformer_blocks." in name and parameter.ndim == 2 and ".linear." not in name  # noqa: PLR2004
+        inside = inside and ".lora_" not in name  # a factor of a matrix is not one: only their product acts
         (matrices if inside else others).append(parameter)
     adam = torch.optim.AdamW([{"params": others, "share": 1.0}], betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+    if not matrices:
+        return [adam]
     muon = torch.optim.Muon(
         [{"params": matrices, "share": 1.0}], weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw"
     )
