@@ -3,6 +3,7 @@
 Knows nothing of HTTP, of FLUX, or of what a rule means. The clock and the source of ids are arguments.
 """
 
+from storage.adapters import Adapter, AdapterConflictError, AdapterStore, NewAdapter
 from storage.blobs import BlobStore, FileBlobs
 from storage.database import Database
 from storage.digests import canonical_json, sha256_hex
@@ -29,12 +30,16 @@ from storage.pages import Page
 from storage.records import NewRecord, Record, RecordStore
 from storage.references import referenced_digests
 from storage.vault import TextVault
-from storage.words import FINAL_STATES, JobState, Origin, Outcome, Role
+from storage.words import FINAL_STATES, AdapterKind, JobState, Origin, Outcome, Role
 from storage.workers import Worker, WorkerStore
 
 __all__ = [
     "FINAL_STATES",
     "Acceptance",
+    "Adapter",
+    "AdapterConflictError",
+    "AdapterKind",
+    "AdapterStore",
     "ApiKey",
     "BlobCorruptError",
     "BlobMissingError",
@@ -56,6 +61,7 @@ __all__ = [
     "Lease",
     "LeaseLostError",
     "LicenceStore",
+    "NewAdapter",
     "NewId",
     "NewImage",
     "NewJob",

@@ -15,6 +15,7 @@ JOB_PREFIX = "job_"
 RECORD_PREFIX = "rec_"
 KEY_PREFIX = "key_"
 TEXT_PREFIX = "txt_"
+ADAPTER_PREFIX = "adapter_"
 
 
 def utc_now() -> datetime:

@@ -16,12 +16,13 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    UniqueConstraint,
     select,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
 
 from storage.columns import JsonText, UtcDateTime, choice
-from storage.words import JobState, Origin, Outcome, Role
+from storage.words import AdapterKind, JobState, Origin, Outcome, Role
 
 _SEQUENCE = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY counts up in SQLite
 
@@ -188,3 +189,26 @@ class WorkerRow(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JsonText)
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime]
+
+
+class AdapterRow(Base):
+    """An uploaded LoRA or embedding that one owner may use; its bytes are the blob of the same digest."""
+
+    __tablename__ = "adapters"
+    __table_args__ = (
+        CheckConstraint("kind IN ('lora', 'embedding')", name="kind"),
+        UniqueConstraint("owner", "kind", "name"),
+        UniqueConstraint("owner", "kind", "digest"),
+        {"sqlite_autoincrement": True},
+    )
+
+    sequence: Mapped[int] = mapped_column(_SEQUENCE, primary_key=True)
+    id: Mapped[str] = mapped_column(String, unique=True)
+    owner: Mapped[str] = mapped_column(String)
+    key_id: Mapped[str] = mapped_column(String)
+    kind: Mapped[AdapterKind] = mapped_column(choice(AdapterKind))
+    name: Mapped[str] = mapped_column(String)
+    digest: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    facts: Mapped[dict[str, Any]] = mapped_column(JsonText)
+    created_at: Mapped[datetime]

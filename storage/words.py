@@ -1,4 +1,4 @@
-"""The closed lists of words that rows hold: job states, outcomes, roles, origins."""
+"""The closed lists of words that rows hold: job states, outcomes, roles, origins, kinds of adapters."""
 
 from enum import StrEnum
 
@@ -56,3 +56,10 @@ class Origin(StrEnum):
 
     UPLOAD = "upload"
     OUTPUT = "output"
+
+
+class AdapterKind(StrEnum):
+    """What an uploaded file adds to a model."""
+
+    LORA = "lora"
+    EMBEDDING = "embedding"
