@@ -14,12 +14,6 @@ from tests.editing.tiny import FluxPipeline, quiet_libraries  # isort: skip - im
 
 LENGTH = 24
 PROMPTS = ["", "a red circle", "a cat (on a chair), 16:9 :)", "héllo 🎨, <|endoftext|> star", "a red star " * 60]
-    "",
-    "a red circle on sand",
-    "a cat (on a chair), 16:9 :)",
-    "héllo 🎨, <|endoftext|> star",
-    "a red star " * 60,
-]
 
 
 @pytest.fixture(scope="module")
