@@ -14,6 +14,7 @@ PACKAGED = Path(__file__).resolve().parents[1] / "mini" / "weights"
 PIPELINE_PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 ADAPTER_FILE = "ip_adapter.safetensors"
 _PARTS = {
+    Family.KLEIN: ("transformer", "vae", "text_encoder"),
     Family.CONTROLNET: ("",),
     Family.DETECTOR: ("",),
     Family.REDUX: ("image_encoder", "image_embedder"),

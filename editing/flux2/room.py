@@ -1,0 +1,214 @@
+"""The room: FLUX.2 [klein] behind `editing.diffusion.rooms`."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
+
+import torch
+
+from editing.checkpoints import Checkpoint
+from editing.diffusion.rooms import Plan, Run, UsedWeights
+from editing.diffusion.settings import EngineSettings
+from editing.engine import Progress
+from editing.errors import EditCancelled, EngineError, OperationError
+from editing.flux2.conditioning import Conditioner
+from editing.flux2.latents import fitted
+from editing.flux2.loading import KleinShelf, LoadedKlein, OnDevice, Residence
+from editing.flux2.sampler import Conditions, Denoising
+from editing.guides import Guides, Lora
+from editing.prompts import plain_text, require_plain
+from editing.rasters import Pixels
+
+_RUN_ERRORS = (RuntimeError, ValueError, TypeError, LookupError)
+
+
+class Rack(Protocol):
+    """Holds LoRAs."""
+
+    def applied(self, parts: Mapping[str, Any], loras: Sequence[Lora]) -> AbstractContextManager[Sequence[UsedWeights]]:
+        """Add these to a checkpoint's models while the block runs, and leave the models as they were."""
+        ...
+
+
+class Flux2Room:
+    """Loads FLUX.2 [klein] and hands out painters; implements `editing.diffusion.rooms.Room`.
+
+    Attributes:
+        conditioner: What encodes prompts and pictures, and remembers them; its memos count what was saved.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        residence: Residence | None = None,
+        rack: Rack | None = None,
+    ) -> None:
+        """Set up; nothing is loaded yet.
+
+        Args:
+            settings: The engine's settings.
+            device: Where the models run.
+            dtype: Number format of the weights.
+            residence: Where models wait; None: on the device, all of them.
+            rack: Holds LoRAs; None where there are none.
+        """
+        self._device = device
+        self._residence = residence or OnDevice(device=device, dtype=dtype)
+        self._rack = rack
+        self._shelf = KleinShelf(settings, residence=self._residence)
+        self.conditioner = Conditioner(device=device)
+
+    def load(self, plan: Plan) -> "KleinPainter":
+        """Load what a plan takes; see `Room.load`.
+
+        Args:
+            plan: What is asked for.
+
+        Returns:
+            A painter for this edit.
+
+        Raises:
+            EngineError: `weights_missing`, `revision_unpinned`, `weights_unreadable` or `weights_unsuitable`.
+            OperationError: `embedding_unsupported`, or `lora_unsupported` without a rack.
+        """
+        self._require_able(plan)
+        loaded = self._shelf.get(plan.main)
+        return KleinPainter(loaded, self.conditioner, device=self._device, residence=self._residence, rack=self._rack)
+
+    def _require_able(self, plan: Plan) -> None:
+        """Refuse what nothing here would act on: it would be left out silently."""
+        if plan.guides.embeddings:
+            raise OperationError(
+                f"{plan.main.name} reads its prompt through a language model, which takes no learnt words; take a "
+                "FLUX.1 checkpoint",
+                code="embedding_unsupported",
+                field="embeddings",
+                value=plan.main.name,
+            )
+        if plan.guides.loras and self._rack is None:
+            raise OperationError(
+                f"nothing here adds LoRAs to {plan.main.name}",
+                code="lora_unsupported",
+                field="loras",
+                value=plan.main.name,
+            )
+
+    def release(self) -> None:
+        """Let go of the weights and of everything remembered, to make room for another architecture."""
+        self._shelf.release()
+        self.conditioner.prompts.clear()
+        self.conditioner.pictures.clear()
+
+
+class KleinPainter:
+    """A loaded checkpoint, ready for the runs of one edit; implements `editing.diffusion.rooms.Painter`."""
+
+    def __init__(
+        self,
+        loaded: LoadedKlein,
+        conditioner: Conditioner,
+        *,
+        device: torch.device,
+        residence: Residence,
+        rack: Rack | None = None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            loaded: The checkpoint.
+            conditioner: What encodes prompts and pictures.
+            device: Where the models run.
+            residence: Has the models at hand while they run.
+            rack: Holds LoRAs; None where there are none.
+        """
+        self._loaded = loaded
+        self._conditioner = conditioner
+        self._device = device
+        self._residence = residence
+        self._rack = rack
+        self._added: Sequence[UsedWeights] = ()
+
+    @property
+    def weights(self) -> Sequence[UsedWeights]:
+        """Everything that takes part in its runs."""
+        return (self._loaded.used, *self._added)
+
+    def paint(self, run: Run, *, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
+        """Run the model once; see `Painter.paint`.
+
+        A run without `pixels` makes a picture from words; one with `pixels` and no mask follows an instruction, and
+        sees them and `others`; one with a mask sees them too, and paints only what the mask says.
+
+        Args:
+            run: What to run.
+            on_step: Called after each step.
+            cancelled: Asked before anything is encoded, before the first step and after each: the last time before
+                decoding.
+
+        Returns:
+            uint8 (h, w, 3), 0..255, sRGB, of the run's size.
+
+        Raises:
+            EditCancelled: `cancelled()` said so.
+            EngineError: `engine_failed`.
+            OperationError: `prompt_weights_unsupported`.
+        """
+        _stop_if(cancelled)
+        with self._residence.during(self._loaded.models), self._applied(run.guides) as self._added:
+            return self._painted(run, on_step, cancelled)
+
+    def _applied(self, guides: Guides) -> AbstractContextManager[Sequence[UsedWeights]]:
+        if self._rack is None:
+            return nullcontext(())
+        return self._rack.applied(self._loaded.models, guides.loras)
+
+    def _painted(self, run: Run, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
+        checkpoint = self._loaded.checkpoint
+        with _failures_of(checkpoint):
+            denoising = Denoising(self._loaded, run, self._conditions(run), device=self._device)
+        _stop_if(cancelled)
+        for number in range(denoising.steps):
+            with _failures_of(checkpoint):
+                denoising.step(number)
+            on_step(Progress(step=number + 1, steps=denoising.steps))
+            _stop_if(cancelled)
+        with _failures_of(checkpoint):
+            return denoising.pixels()
+
+    @torch.no_grad()
+    def _conditions(self, run: Run) -> Conditions:
+        seen = [] if run.pixels is None else [self._conditioner.picture(self._loaded, run.pixels)]
+        most = self._loaded.checkpoint.native_pixels
+        others = [self._conditioner.picture(self._loaded, fitted(pixels, most=most)) for pixels in run.others]
+        return Conditions(
+            prompt=self._encoded(run.prompt),
+            negative=self._encoded(run.guides.negative_prompt) if run.sampling.true_cfg > 1.0 else None,
+            references=(*seen, *others),
+            clean=seen[0] if run.mask is not None and seen else None,
+        )
+
+    def _encoded(self, prompt: str) -> torch.Tensor:
+        require_plain(prompt, self._loaded.checkpoint)
+        return self._conditioner.prompt(self._loaded, plain_text(prompt))
+
+
+def _stop_if(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise EditCancelled
+
+
+@contextmanager
+def _failures_of(checkpoint: Checkpoint) -> Iterator[None]:
+    """Name the checkpoint that failed; what the engine's own callbacks raise is not caught here."""
+    try:
+        yield
+    except _RUN_ERRORS as error:
+        raise EngineError(
+            f"{checkpoint.name} failed while it ran: {error}",
+            code="engine_failed",
+            field="checkpoint",
+            value=checkpoint.name,
+        ) from error
