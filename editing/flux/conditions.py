@@ -97,7 +97,7 @@ class Conditioner:
         nets = [net for net in [self._inpainting_net()] if net is not None]
         channels: torch.Tensor | None = None
         for control, image in zip(self._run.guides.controls, self._run.images, strict=True):
-            values = self._values(image, self._encoder.dtype)
+            values = self._read(image)
             if control.checkpoint in self._models.channels:
                 channels = packed(self._encoder.sample(values, self._generator)).to(self._dtype)
                 continue
@@ -156,7 +156,7 @@ class Conditioner:
             return None
         acting = loaded.checkpoint.inpainting
         black = np.where(mask[:, :, None] > 0.0, np.uint8(0), _given(self._run.pixels))
-        latents = packed(self._encoder.sample(self._values(black, self._encoder.dtype), self._generator))
+        latents = packed(self._encoder.sample(self._read(black), self._generator))
         condition = torch.cat([latents, self._keep(mask, latents)], dim=-1)
         net = loaded.parts["controlnet"]
         return ActingNet(
@@ -170,6 +170,10 @@ class Conditioner:
         if net.input_hint_block is not None:  # it embeds the picture itself
             return values
         return packed(self._encoder.sample(values, self._generator))
+
+    def _read(self, pixels: Pixels) -> torch.Tensor:
+        """A control image for the autoencoder: diffusers lays these out plane by plane, others pixel by pixel."""
+        return self._values(pixels, self._encoder.dtype).contiguous()
 
     def _values(self, pixels: Pixels, dtype: torch.dtype) -> torch.Tensor:
         return picture_tensor(pixels).to(device=self._device, dtype=dtype)

@@ -93,7 +93,9 @@ class LatentEncoder:
 
 
 def picture_tensor(pixels: Pixels) -> torch.Tensor:
-    """Lay a picture out for the autoencoder, with the very rounding of diffusers' image processor.
+    """Lay a picture out for the autoencoder, as diffusers' image processor does: its rounding, and its order in memory.
+
+    Convolutions round differently for another order.
 
     Args:
         pixels: uint8 (h, w, 3), 0..255.
@@ -102,7 +104,7 @@ def picture_tensor(pixels: Pixels) -> torch.Tensor:
         float32 (1, 3, h, w), -1..1.
     """
     levels = torch.from_numpy(np.ascontiguousarray(pixels).astype(np.float32) / 255.0)
-    return 2.0 * levels.permute(2, 0, 1)[None].contiguous() - 1.0
+    return 2.0 * levels[None].permute(0, 3, 1, 2) - 1.0
 
 
 def mask_plane(mask: Mask) -> torch.Tensor:

@@ -11,15 +11,25 @@ from diffusers import (  # noqa: E402
     AutoencoderKL,
     FlowMatchEulerDiscreteScheduler,
     FluxControlNetModel,
+    FluxControlPipeline,
     FluxFillPipeline,
+    FluxKontextPipeline,
     FluxPipeline,
+    FluxPriorReduxPipeline,
     FluxTransformer2DModel,
 )
+from diffusers.pipelines.flux.modeling_flux import ReduxImageEncoder  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
 from transformers import (  # noqa: E402
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    SiglipImageProcessor,
+    SiglipVisionConfig,
+    SiglipVisionModel,
     T5Config,
     T5EncoderModel,
     T5TokenizerFast,
@@ -96,6 +106,58 @@ def scheduler(*, dynamic: bool = True) -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=dynamic, shift=3.0 if dynamic else 1.0)
 
 
+def redux(root: Path) -> Path:
+    """What reads a picture for Redux: 4 tokens of the text's width."""
+    encoder = SiglipVisionModel(
+        SiglipVisionConfig(
+            hidden_size=32,
+            intermediate_size=37,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            image_size=32,
+            patch_size=16,
+        )
+    ).eval()
+    FluxPriorReduxPipeline(
+        image_encoder=encoder,
+        feature_extractor=SiglipImageProcessor(size={"height": 32, "width": 32}),
+        image_embedder=ReduxImageEncoder(redux_dim=32, txt_in_features=32),
+    ).save_pretrained(root / "redux")
+    return root / "redux"
+
+
+def ip_adapter(root: Path) -> Path:
+    """An image prompt adapter as published: one file of the adapter's weights, and the image encoder's folder."""
+    folder = root / "ip_adapter"
+    CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=32,
+            intermediate_size=37,
+            num_hidden_layers=1,
+            num_attention_heads=4,
+            image_size=32,
+            patch_size=16,
+            projection_dim=32,
+        )
+    ).eval().save_pretrained(folder / "image_encoder")
+    wide = SHAPE["attention_head_dim"] * SHAPE["num_attention_heads"]
+    block = "double_blocks.0.processor.ip_adapter_double_stream_"
+    save_file(
+        {
+            "ip_adapter_proj_model.proj.weight": torch.randn(4 * 32, 32) * 0.3,
+            "ip_adapter_proj_model.proj.bias": torch.zeros(4 * 32),
+            "ip_adapter_proj_model.norm.weight": torch.ones(32),
+            "ip_adapter_proj_model.norm.bias": torch.zeros(32),
+            f"{block}k_proj.weight": torch.randn(wide, 32) * 0.3,
+            f"{block}k_proj.bias": torch.zeros(wide),
+            f"{block}v_proj.weight": torch.randn(wide, 32) * 0.3,
+            f"{block}v_proj.bias": torch.zeros(wide),
+        },
+        folder / "ip_adapter.safetensors",
+    )
+    return folder
+
+
 def build(root: Path) -> dict[str, Path]:
     """Save one folder per kind of checkpoint; folder by name in the catalogue."""
     torch.manual_seed(0)
@@ -137,6 +199,17 @@ def build(root: Path) -> dict[str, Path]:
             root / "controlnet"
         )
         awake(inpainting_net()).save_pretrained(root / "inpainting_controlnet")
+        numbered = {**SHAPE, "num_single_layers": 0, "num_mode": 7}
+        awake(FluxControlNetModel(in_channels=64, guidance_embeds=True, **numbered)).save_pretrained(root / "numbered")
+        FluxControlPipeline(scheduler=scheduler(), transformer=transformer(128), **shared).save_pretrained(
+            root / "control"
+        )
+        FluxKontextPipeline(scheduler=scheduler(), transformer=transformer(), **shared).save_pretrained(
+            root / "kontext"
+        )
+        redux(root)
+    ip_adapter(root)
+    single = "Flux.1-dev-Controlnet-"
     return {
         "flux-mini": root / "base",
         "flux-mini-fill": root / "fill",
@@ -146,4 +219,12 @@ def build(root: Path) -> dict[str, Path]:
         "FLUX.1-Fill-dev": root / "fill",
         "FLUX.1-dev-ControlNet-Union-Pro-2.0": root / "controlnet",
         "FLUX.1-dev-Controlnet-Inpainting-Beta": root / "inpainting_controlnet",
+        "FLUX.1-dev-Controlnet-Union": root / "numbered",
+        **{f"{single}{kind}": root / "controlnet" for kind in ("Depth", "Surface-Normals", "Upscaler")},
+        "FLUX.1-dev-LineArt": root / "controlnet",
+        "FLUX.1-Canny-dev": root / "control",
+        "FLUX.1-Depth-dev": root / "control",
+        "FLUX.1-Kontext-dev": root / "kontext",
+        "FLUX.1-Redux-dev": root / "redux",
+        "flux-ip-adapter": root / "ip_adapter",
     }

@@ -1,4 +1,4 @@
-"""The pipelines on real FLUX classes with tiny random weights: what each route reads, keeps and costs."""
+"""The sampler on real FLUX classes with tiny random weights: what each route reads, keeps and costs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,10 +11,10 @@ from PIL import Image
 
 from editing.blending import Route
 from editing.catalogue import find
+from editing.diffusion.rooms import Run
 from editing.diffusion.settings import EngineSettings
 from editing.engine import Progress
-from editing.errors import EngineError
-from editing.guides import Control, ControlKind
+from editing.guides import Control, ControlKind, Guides
 from editing.operations import Sampling
 from editing.rasters import Mask, Pixels
 from tests.editing.pictures import box_mask, noise, sampling, scenery
@@ -22,24 +22,36 @@ from tests.editing.tiny import scheduler  # imports the shim before diffusers
 
 import torch  # isort: skip
 from diffusers import (  # isort: skip
+    FluxControlImg2ImgPipeline,
+    FluxControlNetImg2ImgPipeline,
     FluxControlNetInpaintPipeline,
     FluxControlNetPipeline,
+    FluxControlPipeline,
     FluxFillPipeline,
+    FluxImg2ImgPipeline,
     FluxInpaintPipeline,
+    FluxKontextInpaintPipeline,
+    FluxKontextPipeline,
     FluxMultiControlNetModel,
+    FluxPipeline,
 )
 
-from editing.flux.loading import CheckpointShelf, LoadedCheckpoint  # isort: skip
+from editing.diffusion.memo import Memo  # isort: skip
 from editing.diffusion.merging import keep_mask, packed  # isort: skip
 from editing.diffusion.noise import seeded_generator  # isort: skip
-from editing.flux.pipelines import PipelineRunner, Run, Steering  # isort: skip
 from editing.diffusion.quiet import quiet_libraries  # isort: skip
+from editing.flux.conditions import Models  # isort: skip
+from editing.flux.loading import CheckpointShelf, LoadedCheckpoint  # isort: skip
+from editing.flux.room import Flux1Painter  # isort: skip
 
 WIDTH, HEIGHT = 96, 64
 PICTURE = scenery(HEIGHT, WIDTH)
 HARD = box_mask(HEIGHT, WIDTH, (24, 16, 64, 48))
 SOFT = np.maximum(HARD, np.float32(0.3) * box_mask(HEIGHT, WIDTH, (8, 8, 80, 56)))
 UNION = "FLUX.1-dev-ControlNet-Union-Pro-2.0"
+NUMBERED = "FLUX.1-dev-Controlnet-Union"
+CANNY, KONTEXT = "FLUX.1-Canny-dev", "FLUX.1-Kontext-dev"
+CPU = torch.device("cpu")
 INPAINTING = "FLUX.1-dev-Controlnet-Inpainting-Beta"
 Parts = dict[str, LoadedCheckpoint]
 
@@ -48,10 +60,18 @@ Parts = dict[str, LoadedCheckpoint]
 def parts(tiny_weights: dict[str, Path]) -> Parts:
     """Loaded checkpoints: a base, a Fill and the ControlNets, all on the CPU."""
     torch.set_num_threads(1)
-    names = {"base": "FLUX.1-dev", "fill": "FLUX.1-Fill-dev", "union": UNION, "inpainting": INPAINTING}
+    names = {
+        "base": "FLUX.1-dev",
+        "fill": "FLUX.1-Fill-dev",
+        "control": CANNY,
+        "kontext": KONTEXT,
+        "union": UNION,
+        "numbered": NUMBERED,
+        "inpainting": INPAINTING,
+    }
 
     def loaded(name: str) -> LoadedCheckpoint:
-        shelf = CheckpointShelf(EngineSettings(weights=tiny_weights), device=torch.device("cpu"), dtype=torch.float32)
+        shelf = CheckpointShelf(EngineSettings(weights=tiny_weights), device=CPU, dtype=torch.float32)
         return shelf.get(find(name))
 
     return {key: loaded(name) for key, name in names.items()}
@@ -61,33 +81,49 @@ def control(**values: Any) -> Control:
     return Control(**{"kind": ControlKind.CANNY, "checkpoint": UNION, "scale": 0.8, "end": 1.0, **values})
 
 
-def steering(parts: Parts, *controls: Control) -> Steering:
+def steered(*controls: Control) -> dict[str, Any]:
+    """Guides with these controls, and their images."""
     images = [noise(HEIGHT, WIDTH, seed=40 + index) for index in range(len(controls))]
-    return Steering(controlnet=parts["union"], controls=controls, images=images)
+    return {"guides": Guides(controls=controls), "images": images}
 
 
-def run_of(route: str, parts: Parts, **values: Any) -> Run:
+def run_of(route: str, **values: Any) -> Run:
     """A run as the engine would make it for a route."""
     defaults: dict[str, Any] = {"prompt": "a red circle", "size": (WIDTH, HEIGHT), "sampling": sampling(4)}
     if route != "generate":
         defaults["pixels"] = PICTURE
-    if route not in {"generate", "img2img"}:
+    if route not in {"generate", "img2img", "instruct"}:
         defaults["mask"] = HARD
-    if route == Route.INPAINTING_CONTROLNET:
-        defaults["inpainting"] = parts["inpainting"]
     return Run(**{**defaults, **values})
 
 
-def painted(route: str, parts: Parts, *, on_step: Callable[[Progress], None] | None = None, **values: Any) -> Pixels:
-    runner = PipelineRunner(EngineSettings(), device=torch.device("cpu"))
-    with quiet_libraries():
-        return runner.run(
-            parts["fill" if route == Route.FILL else "base"],
-            run_of(route, parts, **values),
-            route=route,
-            on_step=on_step or (lambda _progress: None),
-            cancelled=lambda: False,
-        )
+def painter(route: str, parts: Parts, main: str | None = None) -> Flux1Painter:
+    readers = [parts["union"], parts["numbered"]]
+    return Flux1Painter(
+        Models(
+            main=parts[main or ("fill" if route == Route.FILL else "base")],
+            readers={each.checkpoint.name: each for each in readers},
+            inpainting=parts["inpainting"] if route == Route.INPAINTING_CONTROLNET else None,
+            adapters={},
+            channels=frozenset({CANNY}),
+            device=CPU,
+        ),
+        texts=Memo(kept=0),
+        pictures=Memo(kept=0),
+    )
+
+
+def painted(
+    route: str,
+    parts: Parts,
+    *,
+    main: str | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+    **values: Any,
+) -> Pixels:
+    return painter(route, parts, main).paint(
+        run_of(route, **values), on_step=on_step or (lambda _progress: None), cancelled=lambda: False
+    )
 
 
 class Spy:
@@ -105,13 +141,13 @@ class Spy:
             return lambda _module, _positional, named: inputs.append(dict(named))
 
         with ExitStack() as stack, monkeypatch.context() as patch:
-            for name in ("base", "fill"):
+            for name in ("base", "fill", "control", "kontext"):
                 vae = parts[name].parts["vae"]
                 for method, seen in (("encode", self.encoded), ("decode", self.decoded)):
                     patch.setattr(vae, method, _noting(getattr(vae, method), seen))
                 transformer = parts[name].parts["transformer"]
                 stack.enter_context(transformer.register_forward_pre_hook(keep(self.steps), with_kwargs=True))
-            for name in ("union", "inpainting"):
+            for name in ("union", "numbered", "inpainting"):
                 net = parts[name].parts["controlnet"]
                 stack.enter_context(net.register_forward_pre_hook(keep(self.controls), with_kwargs=True))
             yield self
@@ -156,41 +192,177 @@ def started_from(parts: Parts, route: str, spy: Spy) -> tuple[torch.Tensor, torc
     return clean[0], torch.randn(clean.shape, generator=generator)[0]
 
 
-def stock(pipeline_class: Any, loaded: LoadedCheckpoint, mask: Mask | None, strength: float, **more: Any) -> Any:
-    """Run diffusers' own pipeline for masked pictures, or without a mask."""
+def stock(pipeline_class: Any, loaded: LoadedCheckpoint, **more: Any) -> Any:
+    """Run a pipeline of diffusers' own: float (h, w, 3), 0..1."""
     run_parts = {**loaded.parts, "scheduler": scheduler()}
     if "controlnet" in more:
         run_parts["controlnet"] = more.pop("controlnet")
-    if mask is not None:
-        more |= {"image": Image.fromarray(PICTURE), "mask_image": Image.fromarray((mask * 255).astype(np.uint8))}
-        more["strength"] = strength
     with quiet_libraries():
         pipeline = pipeline_class(**run_parts)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline(
-            prompt="a red circle",
-            width=WIDTH,
-            height=HEIGHT,
-            num_inference_steps=4,
-            guidance_scale=3.5,
-            generator=seeded_generator(1),
-            max_sequence_length=loaded.checkpoint.max_sequence_length,
-            output_type="np",
-            **more,
+            **{
+                "prompt": "a red circle",
+                "width": WIDTH,
+                "height": HEIGHT,
+                "num_inference_steps": 4,
+                "guidance_scale": 3.5,
+                "generator": seeded_generator(1),
+                "max_sequence_length": loaded.checkpoint.max_sequence_length,
+                "output_type": "np",
+                **more,
+            }
         ).images[0]
 
 
-# A hard mask, against diffusers itself
+def masking(mask: Mask, strength: float) -> dict[str, Any]:
+    """What diffusers' pipelines for masked pictures are given."""
+    hard = Image.fromarray((mask * 255).astype(np.uint8))
+    return {"image": Image.fromarray(PICTURE), "mask_image": hard, "strength": strength}
+
+
+def spans(*controls: Control, **values: Any) -> dict[str, Any]:
+    """What diffusers' ControlNet pipelines are given for several controls."""
+    return {
+        "control_image": [Image.fromarray(pixels) for pixels in steered(*controls)["images"]],
+        "control_mode": [None] * len(controls),
+        "controlnet_conditioning_scale": [each.scale for each in controls],
+        "control_guidance_start": [each.start for each in controls],
+        "control_guidance_end": [each.end for each in controls],
+        **values,
+    }
+
+
+def levels(values: Any) -> Pixels:
+    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+
+# Every mix that diffusers has a pipeline for, against that pipeline
+
+
+def _controls(parts: Parts) -> dict[str, tuple[str, dict[str, Any], Callable[[], Any]]]:
+    one, two = control(scale=0.8, start=0.25), control(scale=0.5, end=0.5)
+    numbered = control(checkpoint=NUMBERED, kind=ControlKind.DEPTH)
+    own = control(checkpoint=CANNY, scale=1.0)
+    multi = FluxMultiControlNetModel([parts["union"].parts["controlnet"]])
+    half = sampling(4, strength=0.5)
+    picture = Image.fromarray(PICTURE)
+    read = Image.fromarray(noise(HEIGHT, WIDTH, seed=40))
+    cfg = Sampling(steps=4, guidance=3.5, seed=1, true_cfg=3.0)
+    against = Guides(negative_prompt="a blue star")
+    base, fill, concat, kontext = (parts[name] for name in ("base", "fill", "control", "kontext"))
+    return {
+        "generate": ("generate", {}, lambda: stock(FluxPipeline, base)),
+        "generate with true CFG": (
+            "generate",
+            {"sampling": cfg, "guides": against},
+            lambda: stock(FluxPipeline, base, negative_prompt="a blue star", true_cfg_scale=3.0),
+        ),
+        "generate with two controls": (
+            "generate",
+            steered(one, two),
+            lambda: stock(FluxControlNetPipeline, base, controlnet=multi, **spans(one, two)),
+        ),
+        "generate with a numbered union": (
+            "generate",
+            steered(numbered),
+            lambda: stock(
+                FluxControlNetPipeline,
+                base,
+                controlnet=parts["numbered"].parts["controlnet"],
+                control_image=read,
+                control_mode=2,
+                controlnet_conditioning_scale=0.8,
+            ),
+        ),
+        "img2img": (
+            "img2img",
+            {"sampling": half},
+            lambda: stock(FluxImg2ImgPipeline, base, image=picture, strength=0.5),
+        ),
+        "img2img with a control": (
+            "img2img",
+            {"sampling": half, **steered(one)},
+            lambda: stock(
+                FluxControlNetImg2ImgPipeline, base, controlnet=multi, image=picture, strength=0.5, **spans(one)
+            ),
+        ),
+        "fill": (Route.FILL, {}, lambda: stock(FluxFillPipeline, fill, **masking(HARD, 1.0))),
+        "fill at half strength": (
+            Route.FILL,
+            {"sampling": half},
+            lambda: stock(FluxFillPipeline, fill, **masking(HARD, 0.5)),
+        ),
+        "channels": (
+            "generate",
+            {"main": "control", **steered(own)},
+            lambda: stock(FluxControlPipeline, concat, control_image=read),
+        ),
+        "channels in img2img": (
+            "img2img",
+            {"main": "control", "sampling": half, **steered(own)},
+            lambda: stock(FluxControlImg2ImgPipeline, concat, image=picture, control_image=read, strength=0.5),
+        ),
+        "instruct": (
+            "instruct",
+            {"main": "kontext"},
+            lambda: stock(FluxKontextPipeline, kontext, image=picture, max_area=WIDTH * HEIGHT, _auto_resize=False),
+        ),
+        "instruct with true CFG": (
+            "instruct",
+            {"main": "kontext", "sampling": cfg, "guides": against},
+            lambda: stock(
+                FluxKontextPipeline,
+                kontext,
+                image=picture,
+                max_area=WIDTH * HEIGHT,
+                _auto_resize=False,
+                negative_prompt="a blue star",
+                true_cfg_scale=3.0,
+            ),
+        ),
+    }
+
+
+EXACT = (
+    "generate",
+    "generate with true CFG",
+    "generate with two controls",
+    "generate with a numbered union",
+    "img2img",
+    "img2img with a control",
+    "fill",
+    "fill at half strength",
+    "channels",
+    "channels in img2img",
+    "instruct",
+    "instruct with true CFG",
+)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_mix_that_diffusers_has_a_pipeline_for_gives_its_very_latents(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    route, values, theirs = _controls(parts)[name]
+    ours = final(parts, monkeypatch, lambda: painted(route, parts, **values))
+    assert torch.equal(ours, final(parts, monkeypatch, theirs))
+    assert np.array_equal(painted(route, parts, **values), levels(theirs()))
+
+
+# A hard mask, against diffusers itself: the same but for rounding, since it mixes by arithmetic and not by choice
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.5])
+@pytest.mark.parametrize("main", ["base", "kontext"])
 def test_a_hard_mask_gives_what_diffusers_inpainting_gives(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, strength: float
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, main: str, strength: float
 ) -> None:
-    ours = final(
-        parts, monkeypatch, lambda: painted(Route.LATENT_MERGE, parts, sampling=sampling(4, strength=strength))
-    )
-    theirs = final(parts, monkeypatch, lambda: stock(FluxInpaintPipeline, parts["base"], HARD, strength))
+    route = Route.LATENT_MERGE if main == "base" else Route.REFERENCE_MERGE
+    ours = final(parts, monkeypatch, lambda: painted(route, parts, main=main, sampling=sampling(4, strength=strength)))
+    pipeline = FluxInpaintPipeline if main == "base" else FluxKontextInpaintPipeline
+    exactly = {} if main == "base" else {"max_area": WIDTH * HEIGHT, "_auto_resize": False}
+    theirs = final(parts, monkeypatch, lambda: stock(pipeline, parts[main], **masking(HARD, strength), **exactly))
     assert torch.allclose(ours, theirs, atol=1e-5)
 
 
@@ -198,31 +370,12 @@ def test_a_hard_mask_gives_what_diffusers_inpainting_gives(
 def test_a_hard_mask_with_controls_gives_what_diffusers_inpainting_gives(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    steered = steering(parts, *[control(scale=0.8, start=0.25)] * count)
-    images = [Image.fromarray(pixels) for pixels in steered.images]
-    net = parts["union"].parts["controlnet"]
-    spans: dict[str, Any] = {
-        "controlnet": net,
-        "control_image": images[0],
-        "controlnet_conditioning_scale": 0.8,
-        "control_guidance_start": 0.25,
-        "control_guidance_end": 1.0,
-    }
-    if count == 2:
-        spans = {key: [value] * 2 for key, value in spans.items()}
-        spans |= {"controlnet": FluxMultiControlNetModel([net]), "control_image": images, "control_mode": [None] * 2}
-    ours = final(parts, monkeypatch, lambda: painted(Route.LATENT_MERGE, parts, steering=steered))
-    theirs = final(parts, monkeypatch, lambda: stock(FluxControlNetInpaintPipeline, parts["base"], HARD, 1.0, **spans))
+    controls = [control(scale=0.8, start=0.25)] * count
+    multi = FluxMultiControlNetModel([parts["union"].parts["controlnet"]])
+    given = {**spans(*controls), **masking(HARD, 1.0), "controlnet": multi}
+    ours = final(parts, monkeypatch, lambda: painted(Route.LATENT_MERGE, parts, **steered(*controls)))
+    theirs = final(parts, monkeypatch, lambda: stock(FluxControlNetInpaintPipeline, parts["base"], **given))
     assert torch.allclose(ours, theirs, atol=1e-5)
-
-
-@pytest.mark.parametrize("strength", [1.0, 0.5])
-def test_a_hard_mask_gives_what_diffusers_fill_gives(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, strength: float
-) -> None:
-    ours = final(parts, monkeypatch, lambda: painted(Route.FILL, parts, sampling=sampling(4, strength=strength)))
-    theirs = final(parts, monkeypatch, lambda: stock(FluxFillPipeline, parts["fill"], HARD, strength))
-    assert torch.equal(ours, theirs)
 
 
 # Soft masks: each part from its own moment on
@@ -315,7 +468,7 @@ def test_every_route_gives_a_picture_of_its_size_and_the_same_again(parts: Parts
     route, given = ROUTES[name]
     values = dict(given)
     if count := values.pop("steered", 0):
-        values["steering"] = steering(parts, *[control()] * count)
+        values |= steered(*[control()] * count)
     first = painted(route, parts, **values)
     assert (first.dtype, first.shape) == (np.uint8, (HEIGHT, WIDTH, 3))
     assert np.array_equal(first, painted(route, parts, **values))
@@ -330,7 +483,8 @@ def test_every_route_gives_a_picture_of_its_size_and_the_same_again(parts: Parts
     ("route", "values", "encodings"),
     [
         ("generate", {}, 0),
-        ("img2img", {}, 1),
+        ("img2img", {}, 0),  # at full strength the picture does not show
+        ("img2img", {"sampling": sampling(4, strength=0.5)}, 1),
         (Route.LATENT_MERGE, {}, 1),
         (Route.LATENT_MERGE, {"mask": SOFT}, 1),
         (Route.LATENT_MERGE, {"sampling": sampling(4, strength=0.5)}, 1),
@@ -349,7 +503,7 @@ def test_no_picture_is_encoded_that_the_run_does_not_use(
 
 
 @pytest.mark.parametrize(
-    ("spans", "calls"),
+    ("acting", "calls"),
     [
         ([{"end": 0.5}], 2),
         ([{"start": 0.5}], 2),
@@ -359,25 +513,15 @@ def test_no_picture_is_encoded_that_the_run_does_not_use(
     ],
 )
 def test_a_control_that_does_not_act_in_a_step_is_not_run_and_the_bits_are_the_same(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, spans: list[dict[str, float]], calls: int
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, acting: list[dict[str, float]], calls: int
 ) -> None:
-    steered = steering(parts, *[control(**span) for span in spans])
+    controls = [control(**span) for span in acting]
     with Spy().on(parts, monkeypatch) as spy:
-        ours = painted("generate", parts, steering=steered)
+        ours = painted("generate", parts, **steered(*controls))
     assert len(spy.controls) == calls
-    theirs = stock(
-        FluxControlNetPipeline,
-        parts["base"],
-        None,
-        1.0,
-        controlnet=FluxMultiControlNetModel([parts["union"].parts["controlnet"]]),
-        control_image=[Image.fromarray(pixels) for pixels in steered.images],
-        control_mode=[None] * len(spans),
-        controlnet_conditioning_scale=[each.scale for each in steered.controls],
-        control_guidance_start=[each.start for each in steered.controls],
-        control_guidance_end=[each.end for each in steered.controls],
-    )
-    assert np.array_equal(ours, np.rint(np.clip(theirs, 0, 1) * 255).astype(np.uint8))
+    multi = FluxMultiControlNetModel([parts["union"].parts["controlnet"]])
+    theirs = stock(FluxControlNetPipeline, parts["base"], controlnet=multi, **spans(*controls))
+    assert np.array_equal(ours, levels(theirs))
 
 
 # The ControlNet that reads the masked picture
@@ -413,7 +557,29 @@ def test_the_inpainting_controlnet_acts_over_the_catalogues_span(parts: Parts, m
     assert all(step["controlnet_block_samples"] is not None for step in spy.steps[: len(steps)])
 
 
-def test_an_inpainting_controlnet_takes_no_other_controls_beside_it(parts: Parts) -> None:
-    with pytest.raises(EngineError) as caught:
-        painted(Route.INPAINTING_CONTROLNET, parts, steering=steering(parts, control()))
-    assert caught.value.code == "engine_failed"
+def test_an_inpainting_controlnet_and_other_controls_act_together(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Spy().on(parts, monkeypatch) as spy:
+        both = painted(Route.INPAINTING_CONTROLNET, parts, **steered(control(start=0.5)))
+    assert [call["controlnet_cond"].shape[-1] for call in spy.controls] == [68, 68, 64, 64]
+    assert not np.array_equal(both, painted(Route.INPAINTING_CONTROLNET, parts))
+    assert not np.array_equal(both, painted(Route.LATENT_MERGE, parts, **steered(control(start=0.5))))
+
+
+# Mixes that diffusers has no pipeline for
+
+
+def test_fill_follows_controls(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Spy().on(parts, monkeypatch) as spy:
+        guided = painted(Route.FILL, parts, **steered(control(end=0.5)))
+    assert [call["hidden_states"].shape[-1] for call in spy.controls] == [64, 64]
+    assert all(step["hidden_states"].shape[-1] == 384 for step in spy.steps)
+    assert not np.array_equal(guided, painted(Route.FILL, parts))
+
+
+def test_two_nets_of_different_depth_add_up(parts: Parts) -> None:
+    one, other = control(), control(checkpoint=NUMBERED, kind=ControlKind.DEPTH)
+    both = painted("generate", parts, **steered(one, other))
+    for alone in (one, other):
+        assert not np.array_equal(both, painted("generate", parts, **steered(alone)))
