@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from editing import EditEngine, EditingError
+from editing.catalogue import find
+from editing.diffusion.settings import EngineSettings
+from editing.diffusion.weights import at_hand
 from editing.opening import PictureLimits
 from policy import Policy, PolicyError, RuleSet, load_policy
 from storage import (
+    AdapterStore,
     ApiKey,
     Clock,
     Database,
@@ -52,6 +56,7 @@ class Store:
     images: ImageStore
     keys: KeyStore
     licences: LicenceStore
+    adapters: AdapterStore
     workers: WorkerStore
     clock: Clock
 
@@ -102,6 +107,7 @@ def open_store(settings: Settings, *, clock: Clock = utc_now) -> Store:
         images=images,
         keys=KeyStore(database, clock),
         licences=LicenceStore(database, clock),
+        adapters=AdapterStore(database, clock),
         workers=WorkerStore(database, clock),
         clock=clock,
     )
@@ -128,8 +134,10 @@ def build_services(settings: Settings, policy: Policy | None = None) -> Services
     intake = Intake(
         jobs=store.jobs,
         blobs=store.blobs,
+        adapters=store.adapters,
         owned=store.owned,
         licensed=lambda name: store.licences.accepted(name) is not None,
+        found=lambda name: at_hand(find(name), EngineSettings(weights=settings.weights, revisions=settings.revisions)),
         limits=limits,
         prefer=settings.checkpoints,
         max_queued=settings.max_queued,

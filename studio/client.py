@@ -73,11 +73,12 @@ class HttpClient:
     def submit(self, operation: str, members: Mapping[str, Any], pictures: Mapping[str, Path]) -> dict[str, Any]:
         """POST the edit: as a form if it has pictures, else as JSON."""
         given = {name: value for name, value in members.items() if value is not None}
+        path = f"/v1/controls/{given.pop('kind')}" if operation == "control_map" else f"/v1/{operation}"
         files = {name: (path.name, path.read_bytes()) for name, path in pictures.items()}
         if files:
             data = {name: form_text(value) for name, value in given.items()}
-            return self._json(self._http.post(f"/v1/{operation}", data=data, files=files))
-        return self._json(self._http.post(f"/v1/{operation}", json=given))
+            return self._json(self._http.post(path, data=data, files=files))
+        return self._json(self._http.post(path, json=given))
 
     def job(self, job_id: str) -> dict[str, Any]:
         """GET the job."""

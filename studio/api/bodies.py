@@ -6,7 +6,7 @@ same endpoint takes JSON and multipart, and every error becomes a problem docume
 
 import base64
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -21,23 +21,36 @@ from studio.problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
 
-_JSON_FIELDS: Final = frozenset({"controls"})
+_JSON_FIELDS: Final = frozenset({"controls", "loras", "references", "embeddings", "others"})
 """Fields of a form that hold JSON."""
 _PICTURES: Final = frozenset({"image", "mask"})
 """Fields of a form that hold a picture file."""
-_KINDS: Final = {"extra_forbidden": "field_unknown", "missing": "field_missing", "too_long": "control_too_many"}
+_KINDS: Final = {"extra_forbidden": "field_unknown", "missing": "field_missing"}
+_TOO_MANY: Final = {
+    "controls": "control_too_many",
+    "loras": "lora_too_many",
+    "references": "reference_too_many",
+    "embeddings": "embedding_too_many",
+    "others": "pictures_too_many",
+}
+"""What a list that is too long is called, by its field."""
+_SECRET: Final = frozenset({"prompt", "negative_prompt", "image", "mask", "others"})
+"""Fields whose value no problem repeats: personal text, and pictures."""
 _OWN: Final = frozenset({"text_too_long", "text_invalid", "seed_out_of_range", "request_invalid"})
 MAX_FILES: Final = 12
 MAX_FIELDS: Final = 60
 
 
-async def read_body(request: Request, shape: type[M], *, max_part_bytes: int) -> M:
+async def read_body(
+    request: Request, shape: type[M], *, max_part_bytes: int, said: Mapping[str, Any] | None = None
+) -> M:
     """Read and validate a body; parsing runs in a thread, so that a large body stalls nobody else.
 
     Args:
         request: The request; its key has been checked.
         shape: What the body must be.
         max_part_bytes: Largest single text part of a form.
+        said: Fields that the address says already; the body must not say them again.
 
     Raises:
         Problem: The body is not readable, or not of that shape.
@@ -46,10 +59,10 @@ async def read_body(request: Request, shape: type[M], *, max_part_bytes: int) ->
     limiter = request.app.state.decoding
     if kind == "application/json":
         body = await request.body()
-        return await to_thread.run_sync(lambda: validate(parse_json(body), shape), limiter=limiter)
+        return await to_thread.run_sync(lambda: validate(_with(said, parse_json(body)), shape), limiter=limiter)
     if kind == "multipart/form-data":
         parts = await _parts(request, max_part_bytes)
-        return await to_thread.run_sync(lambda: validate(_members(parts), shape), limiter=limiter)
+        return await to_thread.run_sync(lambda: validate(_with(said, _members(parts)), shape), limiter=limiter)
     raise Problem(
         "content_type_unsupported",
         "Send application/json or multipart/form-data.",
@@ -57,6 +70,13 @@ async def read_body(request: Request, shape: type[M], *, max_part_bytes: int) ->
         kind,
         ["application/json", "multipart/form-data"],
     )
+
+
+def _with(said: Mapping[str, Any] | None, members: dict[str, Any]) -> dict[str, Any]:
+    for name in said or {}:
+        if name in members:
+            raise Problem("field_unknown", f"The address says {name} already; leave it out of the body.", name)
+    return members | dict(said or {})
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -110,7 +130,7 @@ def _translate(error: dict[str, Any]) -> Problem:
     kind, context = error["type"], error.get("ctx", {})
     if kind in _OWN:
         return Problem(kind, error["msg"], field, context.get("value"), context.get("limit"))
-    code = _KINDS.get(kind, "request_invalid")
+    code = _TOO_MANY.get(field, "request_invalid") if kind == "too_long" else _KINDS.get(kind, "request_invalid")
     limit = next(
         (
             context[name]
@@ -119,14 +139,18 @@ def _translate(error: dict[str, Any]) -> Problem:
         ),
         None,
     )
-    value = (
-        None if code == "field_missing" or field.split("[")[0] in {"prompt", "image", "mask"} else error.get("input")
-    )
+    value = None if code == "field_missing" or _secret(error["loc"]) else error.get("input")
+    if kind == "too_long":
+        value = context.get("actual_length")
     detail = {
         "field_unknown": f"{field} is not a field of this request; leave it out or mend its spelling.",
         "field_missing": f"{field} is required.",
     }.get(code, f"{field}: {error['msg']}")
     return Problem(code, detail, field, value, limit)
+
+
+def _secret(location: tuple[str | int, ...]) -> bool:
+    return not _SECRET.isdisjoint(map(str, location))
 
 
 def _dotted(location: tuple[str | int, ...]) -> str:

@@ -23,7 +23,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "outpaint": {"image": "<base64 of photo.jpg>", "left": 64, "right": 64, "seed": 7},
     "erase": {"image": "<base64 of photo.jpg>", "mask": "<base64 of mask.png>", "seed": 7},
+    "instruct": {
+        "prompt": "make the car red",
+        "image": "<base64 of photo.jpg>",
+        "checkpoint": "FLUX.1-Kontext-dev",
+        "seed": 7,
+    },
+    "control_map": {"image": "<base64 of photo.jpg>", "detector": "gradient"},
 }
+
+
+IN_ADDRESS: dict[str, tuple[str, ...]] = {"control_map": ("kind",)}
+"""Fields that the address says, not the body."""
+LISTS = ("controls", "loras", "references", "embeddings", "others")
+"""Fields that a form holds as JSON."""
 
 
 def body_of(shape: type[Request]) -> dict[str, Any]:
@@ -47,17 +60,21 @@ def component_schemas() -> dict[str, Any]:
     for shape in REQUESTS.values():
         schema = shape.model_json_schema(ref_template="#/components/schemas/{model}")
         found |= schema.pop("$defs", {})
+        for name in IN_ADDRESS.get(shape.operation, ()):
+            schema["properties"].pop(name)
+            schema["required"].remove(name)
         found[shape.__name__] = schema
         found[f"{shape.__name__}Form"] = _as_form(schema)
     return found
 
 
 def _as_form(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same members with pictures as files and `controls` as JSON text."""
+    """The same members with pictures as files and lists as JSON text."""
     members = dict(schema["properties"])
     for name in ("image", "mask"):
         if name in members:
             members[name] = {"type": "string", "format": "binary", "description": "A picture file."}
-    if "controls" in members:
-        members["controls"] = {"type": "string", "description": "JSON list, as in the JSON body."}
+    for name in LISTS:
+        if name in members:
+            members[name] = {"type": "string", "description": "JSON list, as in the JSON body."}
     return schema | {"properties": members}

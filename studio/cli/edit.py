@@ -1,66 +1,67 @@
 """studio edit: ask for an edit and wait for it, over HTTP or in this process."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from editing import Intent, Join, Prefill, Route
+from editing import ControlKind, Detector, Intent, Join
 from editing.decoding import MaskPolarity
-from studio.settings import load_settings
+from studio.cli.asking import ask
+from studio.cli.edit_options import (
+    Aspect,
+    CheckpointName,
+    Controls,
+    Count,
+    Embeddings,
+    Feather,
+    Flags,
+    Grow,
+    Guidance,
+    Height,
+    JoinName,
+    Key,
+    Loras,
+    MaskFile,
+    Negative,
+    Out,
+    Picture,
+    Polarity,
+    PrefillName,
+    Prompt,
+    References,
+    RouteName,
+    SeamLimit,
+    SeamRetries,
+    Seed,
+    Steps,
+    Strength,
+    Threshold,
+    TrueCfg,
+    Url,
+    Width,
+)
+from studio.cli.guide_options import guides
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Edit a picture and wait for it. Without --url the same job path runs in this process on STUDIO_HOME.",
 )
 
-EXIT = {"done": 0, "failed": 1, "refused": 3, "held": 4, "cancelled": 5}
-"""Exit status by the job's final state."""
-_FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
-
-Picture = Annotated[Path, typer.Argument(help="The picture to edit.", exists=True, dir_okay=False, readable=True)]
-MaskFile = Annotated[
-    Path, typer.Argument(help="Its mask: white, or transparent, is edited.", exists=True, dir_okay=False, readable=True)
-]
-Prompt = Annotated[str, typer.Argument(help="What it shall show.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write it: .png, .webp (lossless) or .jpg.")]
-Url = Annotated[str | None, typer.Option(help="Address of a running studio.", envvar="STUDIO_URL")]
-Key = Annotated[
-    str | None, typer.Option(help="API key; default STUDIO_KEY, else the bootstrap key.", envvar="STUDIO_KEY")
-]
-Seed = Annotated[str | None, typer.Option(help="0..2^64-1; drawn and recorded if absent.")]
-Steps = Annotated[int | None, typer.Option(help="Denoising steps.")]
-Guidance = Annotated[float | None, typer.Option(help="FLUX's distilled guidance.")]
-CheckpointName = Annotated[str | None, typer.Option("--checkpoint", help="Name from `studio models list`.")]
-Polarity = Annotated[MaskPolarity | None, typer.Option(help="Which part of the mask is edited.")]
-Canny = Annotated[Path | None, typer.Option(help="Picture whose edges steer the result.", exists=True, dir_okay=False)]
-Strength = Annotated[float | None, typer.Option(help="Share of the schedule that is run, above 0 up to 1.")]
-Count = Annotated[
-    int | None, typer.Option("--n", "-n", help="Pictures to make, 1..8; the second goes to NAME-2 and so on.")
-]
-Threshold = Annotated[float | None, typer.Option(help="Make the mask hard: from this value on, above 0 up to 1.")]
-Grow = Annotated[int | None, typer.Option(help="Pixels by which the model's mask is widened.")]
-Feather = Annotated[int | None, typer.Option(help="Pixels of soft edge, inside the mask.")]
-PrefillName = Annotated[
-    Prefill | None, typer.Option("--prefill", help="What lies under the mask where the model starts from it.")
-]
-JoinName = Annotated[Join | None, typer.Option("--join", help="Lay it over by a soft edge, or by gradients.")]
-RouteName = Annotated[Route | None, typer.Option("--route", help="How the model is made to paint only a part.")]
-SeamLimit = Annotated[float | None, typer.Option(help="Paint again while the seam score is over this.")]
-SeamRetries = Annotated[int | None, typer.Option(help="How often at most; 1 if only --seam-limit is given.")]
-
 
 @app.command()
 def generate(
     prompt: Prompt,
     out: Out,
-    width: Annotated[int | None, typer.Option(help="Columns.")] = None,
-    height: Annotated[int | None, typer.Option(help="Rows.")] = None,
-    canny: Canny = None,
+    width: Width = None,
+    height: Height = None,
+    aspect: Aspect = None,
+    control: Controls = None,
+    lora: Loras = None,
+    reference: References = None,
+    embedding: Embeddings = None,
+    negative: Negative = None,
+    true_cfg: TrueCfg = None,
     seed: Seed = None,
     n: Count = None,
     steps: Steps = None,
@@ -68,10 +69,13 @@ def generate(
     checkpoint: CheckpointName = None,
     url: Url = None,
     key: Key = None,
+    *,
+    prompt_flags: Flags = False,
 ) -> None:
     """Make a picture from text: studio edit generate "a red circle on a sand background" -o out.png"""
-    members = {"prompt": prompt, "width": width, "height": height, "controls": _canny(canny)}
-    _run("generate", members | _sampling(seed, n, steps, guidance, checkpoint), {}, out, url, key)
+    members: dict[str, Any] = {"prompt": prompt, "width": width, "height": height, "aspect_ratio": aspect}
+    members |= guides(control, lora, reference, embedding) | _words(negative, true_cfg, flags=prompt_flags)
+    ask("generate", members | _sampling(seed, n, steps, guidance, checkpoint), {}, out, url, key)
 
 
 @app.command()
@@ -82,6 +86,12 @@ def img2img(
     strength: Strength = None,
     width: Annotated[int | None, typer.Option(help="Columns, with --height; else the picture's own size.")] = None,
     height: Annotated[int | None, typer.Option(help="Rows, with --width.")] = None,
+    control: Controls = None,
+    lora: Loras = None,
+    reference: References = None,
+    embedding: Embeddings = None,
+    negative: Negative = None,
+    true_cfg: TrueCfg = None,
     seed: Seed = None,
     n: Count = None,
     steps: Steps = None,
@@ -89,10 +99,13 @@ def img2img(
     checkpoint: CheckpointName = None,
     url: Url = None,
     key: Key = None,
+    *,
+    prompt_flags: Flags = False,
 ) -> None:
     """Make a whole picture anew from one: studio edit img2img photo.jpg "a red circle" --strength 0.7 -o out.png"""
-    members = {"prompt": prompt, "strength": strength, "width": width, "height": height}
-    _run("img2img", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
+    members: dict[str, Any] = {"prompt": prompt, "strength": strength, "width": width, "height": height}
+    members |= guides(control, lora, reference, embedding) | _words(negative, true_cfg, flags=prompt_flags)
+    ask("img2img", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
 
 
 @app.command()
@@ -114,7 +127,12 @@ def inpaint(
     route: RouteName = None,
     seam_limit: SeamLimit = None,
     seam_retries: SeamRetries = None,
-    canny: Canny = None,
+    control: Controls = None,
+    lora: Loras = None,
+    reference: References = None,
+    embedding: Embeddings = None,
+    negative: Negative = None,
+    true_cfg: TrueCfg = None,
     seed: Seed = None,
     n: Count = None,
     steps: Steps = None,
@@ -122,13 +140,16 @@ def inpaint(
     checkpoint: CheckpointName = None,
     url: Url = None,
     key: Key = None,
+    *,
+    prompt_flags: Flags = False,
 ) -> None:
     """Repaint part of a picture: studio edit inpaint photo.jpg mask.png "a blue star" -o out.png"""
     members: dict[str, Any] = {"prompt": prompt, "mask_polarity": mask_polarity, "threshold": threshold}
-    members |= {"intent": intent, "strength": strength, "prefill": prefill, "route": route, "controls": _canny(canny)}
+    members |= {"intent": intent, "strength": strength, "prefill": prefill, "route": route}
+    members |= guides(control, lora, reference, embedding) | _words(negative, true_cfg, flags=prompt_flags)
     members |= _blend(grow, feather, join, seam_limit, seam_retries)
     pictures = {"image": picture, "mask": mask}
-    _run("inpaint", members | _sampling(seed, n, steps, guidance, checkpoint), pictures, out, url, key)
+    ask("inpaint", members | _sampling(seed, n, steps, guidance, checkpoint), pictures, out, url, key)
 
 
 @app.command()
@@ -150,6 +171,12 @@ def outpaint(
     route: RouteName = None,
     seam_limit: SeamLimit = None,
     seam_retries: SeamRetries = None,
+    control: Controls = None,
+    lora: Loras = None,
+    reference: References = None,
+    embedding: Embeddings = None,
+    negative: Negative = None,
+    true_cfg: TrueCfg = None,
     seed: Seed = None,
     n: Count = None,
     steps: Steps = None,
@@ -157,12 +184,15 @@ def outpaint(
     checkpoint: CheckpointName = None,
     url: Url = None,
     key: Key = None,
+    *,
+    prompt_flags: Flags = False,
 ) -> None:
     """Extend a picture: studio edit outpaint photo.jpg --left 200 --right 200 -o out.png"""
     members: dict[str, Any] = {"prompt": prompt, "top": top, "right": right, "bottom": bottom, "left": left}
     members |= {"width": width, "height": height, "strength": strength, "prefill": prefill, "route": route}
+    members |= guides(control, lora, reference, embedding) | _words(negative, true_cfg, flags=prompt_flags)
     members |= _blend(grow, feather, join, seam_limit, seam_retries)
-    _run("outpaint", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
+    ask("outpaint", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
 
 
 @app.command()
@@ -189,7 +219,68 @@ def erase(
     members: dict[str, Any] = {"mask_polarity": mask_polarity, "threshold": threshold}
     members |= _blend(grow, feather, join, seam_limit, seam_retries)
     pictures = {"image": picture, "mask": mask}
-    _run("erase", members | _sampling(seed, n, steps, guidance, checkpoint), pictures, out, url, key)
+    ask("erase", members | _sampling(seed, n, steps, guidance, checkpoint), pictures, out, url, key)
+
+
+@app.command()
+def instruct(
+    picture: Picture,
+    prompt: Annotated[str, typer.Argument(help="What to change.")],
+    out: Out,
+    other: Annotated[
+        list[Path] | None,
+        typer.Option(help="A further picture that the words speak of; up to 3.", exists=True, dir_okay=False),
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Columns, with --height; else the picture's own size.")] = None,
+    height: Annotated[int | None, typer.Option(help="Rows, with --width.")] = None,
+    aspect: Aspect = None,
+    lora: Loras = None,
+    embedding: Embeddings = None,
+    negative: Negative = None,
+    true_cfg: TrueCfg = None,
+    seed: Seed = None,
+    n: Count = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    checkpoint: CheckpointName = None,
+    url: Url = None,
+    key: Key = None,
+    *,
+    prompt_flags: Flags = False,
+) -> None:
+    """Change a picture as words say: studio edit instruct photo.jpg "make the car red" -o out.png
+
+    It takes a checkpoint that follows instructions, such as FLUX.1-Kontext-dev or FLUX.2-klein-4B.
+    """
+    from studio.client import encoded
+
+    members: dict[str, Any] = {"prompt": prompt, "width": width, "height": height, "aspect_ratio": aspect}
+    members["others"] = [encoded(each) for each in other] if other else None
+    members |= guides(None, lora, None, embedding) | _words(negative, true_cfg, flags=prompt_flags)
+    ask("instruct", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
+
+
+@app.command()
+def controls(
+    kind: Annotated[ControlKind, typer.Argument(help="What the control image shall show.")],
+    picture: Annotated[
+        Path, typer.Argument(help="The picture it is made of.", exists=True, dir_okay=False, readable=True)
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write it: a .png.")],
+    detector: Annotated[
+        Detector | None, typer.Option(help="What makes it; else the best for this kind whose weights are here.")
+    ] = None,
+    low: Annotated[int | None, typer.Option(help="Lower Canny threshold; 100 if absent.")] = None,
+    high: Annotated[int | None, typer.Option(help="Upper Canny threshold; 200 if absent.")] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Make a control image to look at: studio edit controls soft_edge photo.jpg -o map.png
+
+    Mend it if you like, then use it: studio edit generate "a house" --control soft_edge:as_is=map.png -o out.png
+    """
+    members: dict[str, Any] = {"kind": kind, "detector": detector, "low": low, "high": high}
+    ask("control_map", members, {"image": picture}, out, url, key)
 
 
 @app.command()
@@ -240,82 +331,5 @@ def _blend(
     return {"grow": grow, "feather": feather, "join": join, "seam_limit": limit, "seam_retries": retries}
 
 
-def _canny(picture: Path | None) -> list[dict[str, Any]] | None:
-    from studio.client import encoded
-
-    if picture is None:
-        return None
-    return [{"kind": "canny", "image": encoded(picture)}]
-
-
-def _run(
-    operation: str, members: dict[str, Any], pictures: dict[str, Path], out: Path, url: str | None, key: str | None
-) -> None:
-    from studio.client import HttpClient, LocalClient, StudioProblem, read_key
-
-    settings = load_settings()
-    if out.suffix.lower() not in _FORMATS:
-        raise typer.BadParameter(f"--out must end in {', '.join(_FORMATS)}, got {out.suffix or out.name!r}")
-    if not out.absolute().parent.is_dir():
-        raise typer.BadParameter(f"--out: there is no folder {out.absolute().parent}")
-    members = {name: value for name, value in members.items() if value is not None}
-    members["output_format"] = _FORMATS[out.suffix.lower()]
-    if url:
-        token = key or read_key(settings)
-        if not token:
-            raise StudioProblem({"code": "key_missing", "detail": "Give --key, or STUDIO_KEY."})
-        client: Any = HttpClient(url, token)
-    else:
-        client = LocalClient(settings, key)
-    with client:
-        job = client.submit(operation, members, pictures)
-        job = follow(client.job, client.cancel, job)
-        _report(job, out, client.image)
-    raise typer.Exit(EXIT[job["state"]])
-
-
-def follow(read: Callable[[str], dict[str, Any]], cancel: Callable[[str], None], job: dict[str, Any]) -> dict[str, Any]:
-    """Show a job's progress until it has ended; Ctrl-C cancels it."""
-    from studio.client import FINAL, POLL_SECONDS
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-    )
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(job["state"], total=None)
-        while job["state"] not in FINAL:
-            try:
-                time.sleep(POLL_SECONDS)
-                job = read(job["id"])
-            except KeyboardInterrupt:
-                cancel(job["id"])
-                continue
-            progress = job["progress"] or {"step": 0, "steps": None}
-            bar.update(task, description=job["state"], completed=progress["step"], total=progress["steps"])
-    return job
-
-
-def _report(job: dict[str, Any], out: Path, image: Callable[[str], bytes]) -> None:
-    if job["state"] == "done":
-        for number, output in enumerate(job["outputs"], start=1):
-            path = _numbered(out, number)
-            path.write_bytes(image(output["digest"]))
-            typer.echo(f"{path}  ({_told(output)}checkpoint {job['checkpoint']}, record {job['record']})")
-        return
-    typer.echo(f"{job['state']}  (record {job['record']})", err=True)
-    for reason in (job["verdict"] or {}).get("reasons", []):
-        typer.echo(f"  {reason['rule']} in {reason['subject']}: {reason['reason']}", err=True)
-    if job["error"]:
-        typer.echo(f"  {job['error']['code']}: {job['error']['detail']}", err=True)
-
-
-def _numbered(out: Path, number: int) -> Path:
-    return out if number == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
-
-
-def _told(output: dict[str, Any]) -> str:
-    seam = output["seam_score"]
-    return f"seed {output['seed']}, " + ("" if seam is None else f"seam score {seam:.2f}, ")
+def _words(negative: str | None, true_cfg: float | None, *, flags: bool) -> dict[str, Any]:
+    return {"negative_prompt": negative, "true_cfg": true_cfg, "prompt_flags": flags or None}

@@ -4,34 +4,27 @@ Everything that can be wrong with a request is found here, before anything is wr
 and last one transaction adds the job and its prompt: a request is either queued durably or has left nothing behind.
 """
 
-import base64
-import binascii
-import hashlib
-import math
-import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from editing import ControlKind, OperationError, Route, catalogue
+from editing import Detector, OperationError, catalogue
 from editing.blending import SEAM_RETRIES
+from editing.detecting import DETECTORS, detectors_of
 from editing.opening import PictureLimits
-from storage import ApiKey, BlobStore, Job, JobStore, NewJob, Role
+from storage import AdapterStore, ApiKey, BlobStore, Job, JobStore, NewJob, Role
+from studio.jobs.adapters import resolve_embeddings, resolve_loras
+from studio.jobs.choices import CONTROL_MAP, Choosing, checkpoints_of, detectors_in, fill_in
+from studio.jobs.files import Files
+from studio.jobs.flags import take_flags
 from studio.jobs.operations import build
 from studio.jobs.requests import Request
 from studio.jobs.variants import check_count
+from studio.jobs.words import NEGATIVE, Words
 from studio.problems import Problem
 
 CREATORS: Final = frozenset({Role.EDITOR, Role.OPERATOR})
 """Roles that may ask for edits."""
-ROUTED: Final = frozenset({"inpaint", "outpaint"})
-"""Operations that more than one route can carry out; an erasure is always filled."""
-SEED_BITS: Final = 53
-"""Bits of a seed that we draw: exact in every JSON parser. Callers may give up to 64."""
-
-_DIGEST = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
-_DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +34,7 @@ class Intake:
     Attributes:
         owned: (digest, owner) -> whether that owner may use this image.
         licensed: Whether somebody accepted the licence of this checkpoint.
+        found: Whether the weights of this checkpoint are on this machine.
         prefer: Checkpoints for requests that name none, in order.
         max_queued: Most jobs waiting.
         max_model_steps: Most denoising steps that one request may take.
@@ -48,12 +42,18 @@ class Intake:
 
     jobs: JobStore
     blobs: BlobStore
+    adapters: AdapterStore
     owned: Callable[[str, str], bool]
     licensed: Callable[[str], bool]
+    found: Callable[[str], bool]
     limits: PictureLimits
     prefer: Sequence[str]
     max_queued: int
     max_model_steps: int
+
+    def at_hand(self, name: str) -> bool:
+        """Whether the weights of this checkpoint are on this machine and may load."""
+        return self.found(name) and (not catalogue.find(name).needs_acceptance or self.licensed(name))
 
 
 def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
@@ -75,16 +75,18 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
     # 1 may they, and is there room? Asked first: under load, decoding pictures only to say no would make it worse
     require_role(caller, CREATORS)
     _require_room(intake)
-    # 2 every picture by its digest
-    files = _Files(caller.owner, intake)
-    parameters, prompt = _parameters(request, files)
-    _fill_in_defaults(request.operation, parameters, intake.prefer)
+    # 2 every picture by its digest, the words apart, every choice made
+    files = Files(caller.owner, owned=intake.owned, read=intake.blobs.get, limits=intake.limits)
+    parameters, words = _parameters(request, files)
+    fill_in(request.operation, parameters, negative=bool(words.negative), choosing=_choosing(caller.owner, intake))
     _require_bounded(request.operation, parameters, intake.max_model_steps)
     # 3 the operation itself: this finds whatever `editing` would refuse
-    build(request.operation, parameters, prompt, files.load, intake.limits)
+    build(request.operation, parameters, words, files.load, intake.limits)
     # 4 may its checkpoints load?
-    for field, name in _checkpoints(parameters):
+    for field, name in checkpoints_of(parameters):
         _require_licence(name, field, intake.licensed)
+    for field, detector in detectors_in(parameters):
+        _require_weights(detector, field, intake.at_hand)
     # 5 blobs first, one transaction after
     for data in files.given.values():
         intake.blobs.put(data)
@@ -95,7 +97,7 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
             operation=request.operation,
             checkpoint=parameters["checkpoint"],
             parameters=parameters,
-            prompt=prompt,
+            prompt=words.kept,
             inputs=tuple(files.used),
         )
     )
@@ -129,29 +131,23 @@ def _require_room(intake: Intake) -> None:
 
 def _require_bounded(operation: str, parameters: Mapping[str, Any], most: int) -> None:
     """One request must not hold a worker for hours: count what it may take at most."""
+    if operation == CONTROL_MAP:
+        return
     passes = catalogue.find(parameters["checkpoint"]).outpaint_passes if operation == "outpaint" else 1
     count = check_count(parameters["n"])
     tries = 1 + min(parameters.get("seam_retries") or 0, SEAM_RETRIES[1])
-    steps = count * tries * passes * parameters["steps"]
+    twice = 2 if parameters["true_cfg"] > 1 else 1
+    steps = count * tries * passes * parameters["steps"] * twice
     if steps > most:
+        doubled = " x 2 for true CFG" if twice > 1 else ""
         raise Problem(
             "work_too_large",
             f"This may take {steps} denoising steps ({count} variants x {tries} tries x {passes} passes x "
-            f"{parameters['steps']} steps); one request may take {most}. Ask for fewer of any.",
+            f"{parameters['steps']} steps{doubled}); one request may take {most}. Ask for fewer of any.",
             "n",
             steps,
             most,
         )
-
-
-def _checkpoints(parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every checkpoint that the job needs, with the field that names it."""
-    found = [("checkpoint", parameters["checkpoint"])]
-    for index, each in enumerate(parameters.get("controls", ())):
-        found.append((f"controls[{index}].checkpoint", each["checkpoint"]))
-    if "inpainting_controlnet" in parameters:
-        found.append(("inpainting_controlnet", parameters["inpainting_controlnet"]))
-    return found
 
 
 def _require_licence(name: str, field: str, licensed: Callable[[str], bool]) -> None:
@@ -167,133 +163,54 @@ def _require_licence(name: str, field: str, licensed: Callable[[str], bool]) -> 
         )
 
 
-def picture_bytes(text: str, field: str, limits: PictureLimits) -> bytes:
-    """Decode the base64 of a picture.
-
-    Raises:
-        Problem: `base64_invalid`, or `picture_too_large` if it holds more bytes than the limit.
-    """
-    encoded = _DATA_URI.sub("", text, count=1) if text.startswith("data:") else text
-    if len(encoded) * 3 // 4 > limits.max_bytes + 4:
-        raise Problem(
-            "picture_too_large",
-            f"{field} may have up to {limits.max_bytes} bytes",
-            field,
-            len(encoded) * 3 // 4,
-            limits.max_bytes,
-            status_code=413,
-        )
-    try:
-        return base64.b64decode("".join(encoded.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Problem(
-            "base64_invalid",
-            f"{field} must be base64 of a picture file, or the digest of an uploaded image (64 hex digits)",
-            field,
-        ) from error
+def _require_weights(detector: Detector, field: str, at_hand: Callable[[str], bool]) -> None:
+    """A detector's weights must be here: a control must not fail after its request was accepted."""
+    facts = DETECTORS[detector]
+    if all(map(at_hand, facts.checkpoints)):
+        return
+    needed = " and ".join(facts.checkpoints)
+    able = [each.value for each in detectors_of(facts.kind) if all(map(at_hand, DETECTORS[each].checkpoints))]
+    raise OperationError(
+        f"the weights of {detector.value}, {needed}, are not on this machine; "
+        f"{'take ' + ' or '.join(able) if able else 'install them'}, or give a finished control image with mode as_is",
+        code="detector_unavailable",
+        field=field,
+        value=detector.value,
+        limit=[*able, "as_is"],
+    )
 
 
-class _Files:
-    """The pictures of one request: given inline, or by the digest of an image the caller may use."""
-
-    def __init__(self, owner: str, intake: Intake) -> None:
-        self._owner = owner
-        self._intake = intake
-        self.given: dict[str, bytes] = {}
-        self.used: dict[str, None] = {}
-
-    def digest(self, text: str, field: str) -> str:
-        named = _DIGEST.fullmatch(text)
-        if named:
-            digest = named[1].lower()
-            if digest not in self.given and not self._intake.owned(digest, self._owner):
-                raise Problem(
-                    "image_not_found",
-                    f"{field} names an image that does not exist or is not yours; upload it with POST /v1/images",
-                    field,
-                    digest,
-                )
-        else:
-            data = picture_bytes(text, field, self._intake.limits)
-            digest = hashlib.sha256(data).hexdigest()
-            self.given[digest] = data
-        self.used[digest] = None
-        return digest
-
-    def load(self, digest: str) -> bytes:
-        return self.given[digest] if digest in self.given else self._intake.blobs.get(digest)
+def _choosing(owner: str, intake: Intake) -> Choosing:
+    return Choosing(
+        prefer=intake.prefer,
+        at_hand=intake.at_hand,
+        loras=lambda given, checkpoint: resolve_loras(given, owner, intake.adapters, checkpoint),
+        embeddings=lambda given, checkpoint: resolve_embeddings(given, owner, intake.adapters, checkpoint),
+    )
 
 
-def _parameters(request: Request, files: _Files) -> tuple[dict[str, Any], str | None]:
-    """What the job keeps: pictures by digest, the prompt apart, nothing that was not said."""
-    parameters = request.model_dump(mode="json", exclude_none=True)
-    prompt: str | None = parameters.pop("prompt", None)
+def _parameters(request: Request, files: Files) -> tuple[dict[str, Any], Words]:
+    """What the job keeps: pictures by digest, the words apart, nothing that was not said."""
+    given = request.model_dump(mode="json", exclude_none=True)
+    for name in ("negative_prompt", "controls", "loras", "references", "embeddings", "others"):
+        if name in given and not given[name]:
+            del given[name]
+    flagged: bool = given.get("prompt_flags", False)
+    prompt, parameters = take_flags(request.operation, given.pop("prompt", None), given, flagged)
+    negative: str = parameters.pop("negative_prompt", "")
+    if negative:
+        parameters[NEGATIVE] = True
+    _take_pictures(request, parameters, files)
+    return parameters, Words(prompt=prompt, negative=negative)
+
+
+def _take_pictures(request: Request, parameters: dict[str, Any], files: Files) -> None:
     for name in request.pictures:
         parameters[name] = files.digest(parameters[name], name)
-    for index, control in enumerate(parameters.get("controls", ())):
-        if "image" in control:
-            control["image"] = files.digest(control["image"], f"controls[{index}].image")
-    return parameters, prompt
-
-
-def _fill_in_defaults(operation: str, parameters: dict[str, Any], prefer: Sequence[str]) -> None:
-    """Make every choice now, so that the record says what ran and not what a later default would be."""
-    controls: list[dict[str, Any]] = parameters.get("controls", [])
-    kinds = [ControlKind(each["kind"]) for each in controls]
-    name = parameters.get("checkpoint") or catalogue.pick(operation, kinds, prefer=prefer, route=_wanted(parameters))
-    parameters["checkpoint"] = name
-    checkpoint = catalogue.find(name)
-    seed = parameters.get("seed")
-    parameters["seed"] = str(secrets.randbits(SEED_BITS) if seed is None else seed)
-    given = {key: parameters.get(key) for key in ("steps", "guidance", "strength")}
-    sampling = checkpoint.sampling(operation, seed=int(parameters["seed"]), **given)
-    parameters |= {"steps": sampling.steps, "guidance": sampling.guidance, "strength": sampling.strength}
-    if "seam_limit" in parameters:
-        parameters.setdefault("seam_retries", 1)
-    if operation in ROUTED:
-        _fill_in_route(parameters)
-    if operation == "generate":
-        side = math.isqrt(checkpoint.native_pixels)
-        parameters.setdefault("width", side)
-        parameters.setdefault("height", side)
-    for index, control in enumerate(controls):
-        _fill_in_control(control, index, name)
-
-
-def _wanted(parameters: Mapping[str, Any]) -> Route | None:
-    """The route that was asked for; naming its ControlNet asks for it too."""
-    net = parameters.get("inpainting_controlnet")
-    if net is not None:
-        catalogue.find(net, field="inpainting_controlnet")  # a misspelt name is that, not a route nobody can take
-    if "route" in parameters:
-        return Route(parameters["route"])
-    return None if net is None else Route.INPAINTING_CONTROLNET
-
-
-def _fill_in_route(parameters: dict[str, Any]) -> None:
-    asked = Route(parameters["route"]) if "route" in parameters else None
-    route, controlnet = catalogue.resolve_route(
-        parameters["checkpoint"], asked, parameters.get("inpainting_controlnet")
-    )
-    parameters["route"] = route.value
-    if controlnet is not None:
-        parameters["inpainting_controlnet"] = controlnet
-
-
-def _fill_in_control(control: dict[str, Any], index: int, base: str) -> None:
-    kind = ControlKind(control["kind"])
-    field = f"controls[{index}].checkpoint"
-    named: str | None = control.get("checkpoint")
-    chosen = catalogue.find(named, field=field) if named else catalogue.pick_control(kind, base)
-    defaults: Mapping[ControlKind, catalogue.ControlDefaults] = chosen.controls
-    if kind not in defaults:
-        raise OperationError(
-            f"{chosen.name} serves no {kind.value} controls",
-            code="control_unsupported",
-            field=field,
-            value=chosen.name,
-            limit=sorted(each.value for each in defaults),
-        )
-    control["checkpoint"] = chosen.name
-    for name in ("scale", "start", "end"):
-        control.setdefault(name, getattr(defaults[kind], name))
+    for group in ("controls", "references"):
+        for index, each in enumerate(parameters.get(group, ())):
+            if "image" in each:
+                each["image"] = files.digest(each["image"], f"{group}[{index}].image")
+    if "others" in parameters:
+        others = enumerate(parameters["others"])
+        parameters["others"] = [files.digest(text, f"others[{index}]") for index, text in others]

@@ -10,13 +10,15 @@ from typing import Any
 
 from editing import (
     Blend,
-    Control,
     ControlKind,
-    ControlMode,
+    ControlMap,
+    Detector,
     Erase,
     Generate,
+    Guides,
     Img2Img,
     Inpaint,
+    Instruct,
     Intent,
     Join,
     Mask,
@@ -30,17 +32,22 @@ from editing import (
     Sampling,
     SeamRetry,
 )
-from editing.catalogue import check_operation
+from editing.catalogue import Checkpoint, check_operation
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
 from editing.encoding import OutputFormat, check_side
 from editing.masks import threshold
 from editing.opening import PictureLimits
+from editing.prompts import parse_prompt, require_plain
+from studio.jobs.guides import guides_of, thresholds
 from studio.jobs.records import Input
 from studio.jobs.variants import VARIANTS, check_count
+from studio.jobs.words import Words
 
 Load = Callable[[str], bytes]
 """Digest -> the bytes of a picture file."""
 
+WORDLESS = frozenset({"erase", "control_map"})
+"""Operations without a prompt."""
 MARGINS = ("top", "right", "bottom", "left")
 CANVAS = ("width", "height", "offset_x", "offset_y")
 
@@ -50,7 +57,7 @@ class Source:
     """A picture that came in, with the file it came from.
 
     Attributes:
-        role: Where in the request: `image`, `mask`, `controls[0].image`.
+        role: Where in the request: `image`, `mask`, `controls[0].image`, `others[0]`.
         raster: Its pixels.
         facts: What the record says about it.
     """
@@ -67,7 +74,7 @@ class Built:
     operation: Operation
     variants: int
     sources: tuple[Source, ...]
-    prompt: str | None
+    words: Words
     output_format: OutputFormat
     quality: int | None
 
@@ -77,15 +84,13 @@ class Built:
         return tuple(each.facts for each in self.sources)
 
 
-def build(
-    operation: str, parameters: Mapping[str, Any], prompt: str | None, load: Load, limits: PictureLimits
-) -> Built:
+def build(operation: str, parameters: Mapping[str, Any], words: Words, load: Load, limits: PictureLimits) -> Built:
     """Make the operation that a job asks for.
 
     Args:
-        operation: Its name: generate, img2img, inpaint, outpaint or erase.
+        operation: Its name, such as `generate`.
         parameters: What `studio.jobs.accept` stored: every default filled in, every picture a digest.
-        prompt: The prompt; None for erase, which has none, or if it was erased from the vault since.
+        words: What somebody wrote; no prompt for operations without one, or if it was erased from the vault since.
         load: Reads a picture file.
         limits: Largest pictures to decode.
 
@@ -95,41 +100,51 @@ def build(
     Raises:
         EditingError: A picture cannot be read, a mask does not fit, a value is out of range, the prompt is gone.
     """
-    if prompt is None and operation != "erase":
+    if words.prompt is None and operation not in WORDLESS:
         raise OperationError(
             "the prompt was erased before the job ran; a picture without it would not be what was asked for",
             code="prompt_erased",
             field="prompt",
         )
-    desk = _Desk(parameters, load, limits)
-    made = _operation(operation, prompt or "", desk)
-    check_operation(made)
+    desk = _Desk(parameters, words, load, limits)
+    made = _operation(operation, desk)
+    _check_words(words, check_operation(made))
     output_format = OutputFormat(parameters.get("output_format", OutputFormat.PNG))
     check_side(_size_of(made), output_format)
     return Built(
         operation=made,
         variants=check_count(parameters.get("n", VARIANTS[0])),
         sources=tuple(desk.sources),
-        prompt=None if operation == "erase" else prompt or "",
+        words=words,
         output_format=output_format,
         quality=parameters.get("quality"),
     )
 
 
-def _operation(operation: str, prompt: str, desk: "_Desk") -> Operation:
-    match operation:
-        case "generate":
-            return desk.generate(prompt)
-        case "img2img":
-            return desk.img2img(prompt)
-        case "inpaint":
-            return desk.inpaint(prompt)
-        case "outpaint":
-            return desk.outpaint(prompt)
-        case "erase":
-            return desk.erase()
-        case _:
-            raise OperationError(f"there is no operation {operation}", code="operation_unknown", field="operation")
+def _check_words(words: Words, checkpoint: Checkpoint) -> None:
+    require_plain(words.prompt or "", checkpoint)
+    parse_prompt(words.prompt or "")
+    try:
+        require_plain(words.negative, checkpoint)
+        parse_prompt(words.negative)
+    except OperationError as error:
+        error.field = "negative_prompt"
+        raise
+
+
+def _operation(operation: str, desk: "_Desk") -> Operation:
+    makers: dict[str, Callable[[], Operation]] = {
+        "generate": desk.generate,
+        "img2img": desk.img2img,
+        "inpaint": desk.inpaint,
+        "outpaint": desk.outpaint,
+        "erase": desk.erase,
+        "instruct": desk.instruct,
+        "control_map": desk.control_map,
+    }
+    if operation not in makers:
+        raise OperationError(f"there is no operation {operation}", code="operation_unknown", field="operation")
+    return makers[operation]()
 
 
 def _size_of(operation: Operation) -> tuple[int, int]:
@@ -137,11 +152,11 @@ def _size_of(operation: Operation) -> tuple[int, int]:
     match operation:
         case Generate():
             return operation.width, operation.height
-        case Img2Img():
+        case Img2Img() | Instruct():
             return operation.target
         case Outpaint():
             return operation.placement.width, operation.placement.height
-        case Inpaint() | Erase():
+        case Inpaint() | Erase() | ControlMap():
             return operation.picture.size
 
 
@@ -171,42 +186,44 @@ def place(picture: Raster, parameters: Mapping[str, Any]) -> Placement:
 class _Desk:
     """Makes the operation of one request: reads its pictures, once each, and remembers what it read."""
 
-    def __init__(self, parameters: Mapping[str, Any], load: Load, limits: PictureLimits) -> None:
+    def __init__(self, parameters: Mapping[str, Any], words: Words, load: Load, limits: PictureLimits) -> None:
         self._parameters = parameters
+        self._words = words
         self._load = load
         self._limits = limits
         self.sources: list[Source] = []
         self._decoded: dict[str, Raster] = {}
 
-    def generate(self, prompt: str) -> Generate:
+    def generate(self) -> Generate:
         given = self._parameters
         return Generate(
-            prompt=prompt,
+            prompt=self._words.prompt or "",
             width=given["width"],
             height=given["height"],
             sampling=self.sampling(),
-            controls=self.controls(),
+            guides=self.guides(),
             checkpoint=given["checkpoint"],
         )
 
-    def img2img(self, prompt: str) -> Img2Img:
+    def img2img(self) -> Img2Img:
         size = self.size()
         return Img2Img(
-            prompt=prompt,
+            prompt=self._words.prompt or "",
             picture=self.picture("image"),
             size=size,
             sampling=self.sampling(),
+            guides=self.guides(),
             checkpoint=self._parameters["checkpoint"],
         )
 
-    def inpaint(self, prompt: str) -> Inpaint:
+    def inpaint(self) -> Inpaint:
         picture = self.picture("image")
         return Inpaint(
-            prompt=prompt,
+            prompt=self._words.prompt or "",
             picture=picture,
             mask=self.mask(picture),
             sampling=self.sampling(),
-            controls=self.controls(),
+            guides=self.guides(),
             checkpoint=self._parameters["checkpoint"],
             blend=self.blend(),
             route=self.route(),
@@ -214,15 +231,16 @@ class _Desk:
             retry=self.retry(),
         )
 
-    def outpaint(self, prompt: str) -> Outpaint:
+    def outpaint(self) -> Outpaint:
         picture = self.picture("image")
         placement = place(picture, self._parameters)
         self._check_canvas(placement)
         return Outpaint(
-            prompt=prompt,
+            prompt=self._words.prompt or "",
             picture=picture,
             placement=placement,
             sampling=self.sampling(),
+            guides=self.guides(),
             checkpoint=self._parameters["checkpoint"],
             blend=self.blend(),
             route=self.route(),
@@ -240,6 +258,34 @@ class _Desk:
             blend=self.blend(),
             retry=self.retry(),
         )
+
+    def instruct(self) -> Instruct:
+        size = self.size()
+        return Instruct(
+            prompt=self._words.prompt or "",
+            picture=self.picture("image"),
+            others=tuple(
+                self.picture(f"others[{index}]", digest)
+                for index, digest in enumerate(self._parameters.get("others", ()))
+            ),
+            size=size,
+            sampling=self.sampling(),
+            guides=self.guides(),
+            checkpoint=self._parameters["checkpoint"],
+        )
+
+    def control_map(self) -> ControlMap:
+        given = self._parameters
+        return ControlMap(
+            kind=ControlKind(given["kind"]),
+            picture=self.picture("image"),
+            detector=Detector(given["detector"]),
+            checkpoint=given["checkpoint"],
+            **thresholds(given),
+        )
+
+    def guides(self) -> Guides:
+        return guides_of(self._parameters, self._words.negative, self.picture)
 
     def picture(self, role: str, digest: str | None = None) -> Raster:
         digest = digest or self._parameters[role]
@@ -292,7 +338,11 @@ class _Desk:
     def sampling(self) -> Sampling:
         given = self._parameters
         return Sampling(
-            steps=given["steps"], guidance=given["guidance"], seed=int(given["seed"]), strength=given["strength"]
+            steps=given["steps"],
+            guidance=given["guidance"],
+            seed=int(given["seed"]),
+            strength=given["strength"],
+            true_cfg=given.get("true_cfg", 1.0),  # jobs that were queued before it was kept
         )
 
     def blend(self) -> Blend:
@@ -326,20 +376,3 @@ class _Desk:
                 limit="seam_limit",
             )
         return None
-
-    def controls(self) -> tuple[Control, ...]:
-        return tuple(self._control(index, each) for index, each in enumerate(self._parameters.get("controls", ())))
-
-    def _control(self, index: int, given: Mapping[str, Any]) -> Control:
-        digest = given.get("image")
-        return Control(
-            kind=ControlKind(given["kind"]),
-            picture=self.picture(f"controls[{index}].image", digest) if digest else None,
-            mode=ControlMode(given["mode"]),
-            low=given["low"],
-            high=given["high"],
-            scale=given["scale"],
-            start=given["start"],
-            end=given["end"],
-            checkpoint=given["checkpoint"],
-        )

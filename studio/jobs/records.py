@@ -1,7 +1,7 @@
 """What an auditor reads about a job: the body of its provenance record. Pure: values in, JSON out.
 
-The body holds no personal text: the prompt is a reference into the vault. Seeds are decimal strings, digests are lower
-hex SHA-256, times are RFC 3339 in UTC.
+The body holds no personal text: prompt and negative prompt lie in the vault, under one reference. Seeds are decimal
+strings, digests are lower hex SHA-256, times are RFC 3339 in UTC.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Self
 
-from editing import BlendFacts, EditFacts, Raster, Seam
+from editing import BlendFacts, EditFacts, Raster, Sampling, Seam
 from editing.sniffing import sniff_media_type
 from policy import Decision, Verdict, combine
 from storage import Job, NewImage, NewRecord, Origin, Outcome
@@ -157,10 +157,7 @@ def new_record(run: Run, outcome: Outcome, finished_at: datetime) -> NewRecord:
         prompt=job.prompt_ref and {"text": job.prompt_ref},
         seed=job.parameters.get("seed"),
         inputs=[each.to_json() for each in run.inputs] or [{"file_sha256": each} for each in job.inputs],
-        outputs=[
-            each.to_json() | {"seed": str(facts.sampling.seed)}
-            for each, facts in zip(run.outputs, run.edits, strict=False)
-        ],
+        outputs=[each.to_json() | seed_of(facts) for each, facts in zip(run.outputs, run.edits, strict=False)],
         model=model_of(run.edits[0]) if run.edits else None,
         variants=[variant_of(each) for each in run.edits] if job.parameters.get("n", 1) > 1 else None,
         policy=policy_of(run.verdict) if run.verdict else None,
@@ -210,7 +207,7 @@ def output_facts(run: Run) -> tuple[dict[str, Any], ...]:
     """What the job keeps about each stored output: its seed, its size, how visible its border is."""
     return tuple(
         {
-            "seed": str(facts.sampling.seed),
+            **seed_of(facts),
             "width": file.width,
             "height": file.height,
             "seam": facts.seam and seam_of(facts.seam),
@@ -226,12 +223,7 @@ def model_of(facts: EditFacts) -> dict[str, Any]:
         "checkpoints": dict(facts.checkpoints),
         "weights": dict(facts.weights),
         "route": facts.route,
-        "sampling": {
-            "steps": facts.sampling.steps,
-            "guidance": facts.sampling.guidance,
-            "strength": facts.sampling.strength,
-            "seed": str(facts.sampling.seed),
-        },
+        "sampling": facts.sampling and sampling_of(facts.sampling),
         "device": facts.device,
         "dtype": facts.dtype,
         "threads": facts.threads,
@@ -243,7 +235,23 @@ def model_of(facts: EditFacts) -> dict[str, Any]:
 
 def variant_of(facts: EditFacts) -> dict[str, Any]:
     """One of several variants: its seed, and how it was painted."""
-    return {"seed": str(facts.sampling.seed), **painting_of(facts)}
+    return {**seed_of(facts), **painting_of(facts)}
+
+
+def seed_of(facts: EditFacts) -> dict[str, str]:
+    """The seed a picture was painted on; nothing for a control map, which is not sampled."""
+    return {} if facts.sampling is None else {"seed": str(facts.sampling.seed)}
+
+
+def sampling_of(sampling: Sampling) -> dict[str, Any]:
+    """How the model sampled."""
+    return {
+        "steps": sampling.steps,
+        "guidance": sampling.guidance,
+        "strength": sampling.strength,
+        "true_cfg": sampling.true_cfg,
+        "seed": str(sampling.seed),
+    }
 
 
 def painting_of(facts: EditFacts) -> dict[str, Any]:

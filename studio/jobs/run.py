@@ -1,7 +1,7 @@
 """One job, from its request to its record: what happens, in which order, and who can say no.
 
     1  rebuild   the stored request and its pictures          -> Operation
-    2  screen    the prompt and every picture that came in    -> Cleared[Operation], or refused, or held
+    2  screen    the words and every picture that came in     -> Cleared[Operation], or refused, or held
     for each variant asked for:
     3    edit    the model runs, outside the mask untouched   -> EditedImage, or cancelled, or failed
     4    screen  the picture that came out, then encode it    -> Cleared[Encoded], or refused, or held
@@ -33,6 +33,7 @@ from studio.jobs import records, subjects
 from studio.jobs.operations import Built, build
 from studio.jobs.records import PictureFile, Run
 from studio.jobs.variants import Steps, output_name, variant
+from studio.jobs.words import read_words
 
 Enter = Callable[[JobState], None]
 """Called when the job enters a state; raises if the job is no longer ours."""
@@ -76,7 +77,7 @@ def run(
 
     Args:
         job: The leased job.
-        prompt: Its prompt, None if it has none or if it was erased from the vault.
+        prompt: Its words as the vault kept them, None if it has none or if it was erased from the vault.
         parts: What does the work.
         enter: Told each state the job enters.
         on_step: Told each denoising step, counted over all variants.
@@ -92,7 +93,8 @@ def run(
     try:
         # 1 rebuild
         enter(JobState.SCREENING)
-        built = build(job.operation, job.parameters, prompt, parts.blobs.get, parts.limits)
+        words = read_words(prompt, job.parameters)
+        built = build(job.operation, job.parameters, words, parts.blobs.get, parts.limits)
         trace = replace(trace, inputs=_with_parents(built, job.owner, parts))
         # 2 screen what came in
         verdict = screen_request(built, parts.policy)
@@ -134,7 +136,7 @@ def run(
 
 
 def screen_request(built: Built, policy: Policy) -> Verdict:
-    """Screen the prompt and every picture of a request."""
+    """Screen the words and every picture of a request."""
     return policy.screen(subjects.of_request(built))
 
 

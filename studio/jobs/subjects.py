@@ -4,6 +4,7 @@ import numpy as np
 
 from editing import EditedImage, Raster
 from editing.colour import srgb_pixels
+from editing.prompts import texts_seen
 from editing.rasters import Pixels
 from policy import PictureSubject, Subject, TextSubject, pixel_digest
 from studio.jobs.operations import Built
@@ -13,12 +14,23 @@ PAPERS = (("white", 255), ("black", 0))
 
 
 def of_request(built: Built) -> list[Subject]:
-    """The prompt and every picture that came in: the image, the mask, the control images."""
+    """All words, and every picture that came in: image, mask, control images, references, others."""
     found: list[Subject] = []
-    if built.prompt is not None:
-        found.append(TextSubject(name="prompt", text=built.prompt))
+    if built.words.prompt is not None:
+        found += of_text("prompt", built.words.prompt)
+    if built.words.negative:
+        found += of_text("negative_prompt", built.words.negative)
     for each in built.sources:
         found += of_picture(each.role, each.raster, each.facts.file.file_sha256)
+    return found
+
+
+def of_text(name: str, text: str) -> list[Subject]:
+    """A text as it came and, where its weights change what a model reads, every way a model could read it."""
+    read = [each for each in texts_seen(text) if each != text]
+    found: list[Subject] = [TextSubject(name=name, text=text)]
+    for number, each in enumerate(read, start=1):
+        found.append(TextSubject(name=f"{name} as read" if len(read) == 1 else f"{name} as read[{number}]", text=each))
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from editing import Operation, Progress, derived_seed
+from editing import ControlMap, Operation, Progress, derived_seed
 from editing.errors import within
 
 VARIANTS: Final = (1, 8)
@@ -38,8 +38,8 @@ def variant(operation: Operation, number: int) -> Operation:
     Returns:
         The same operation on the variant's own seed.
     """
-    if number == 0:
-        return operation
+    if number == 0 or isinstance(operation, ControlMap):
+        return operation  # a control map is not sampled: it has no seed to vary
     seed = derived_seed(operation.sampling.seed, "variant", number)
     return replace(operation, sampling=replace(operation.sampling, seed=seed))
 

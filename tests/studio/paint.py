@@ -1,4 +1,7 @@
-"""A test-only engine: paints one flat colour, drawn from the seed, where the mask repaints. No torch."""
+"""A test-only engine: paints one flat colour, drawn from the seed, where the mask repaints. No torch.
+
+A control map is the picture in grey; guides play no part, but `seen` has them.
+"""
 
 import time
 from collections.abc import Callable
@@ -8,6 +11,7 @@ import numpy as np
 
 from editing import (
     BlendFacts,
+    ControlMap,
     EditCancelled,
     EditedImage,
     EditFacts,
@@ -15,6 +19,7 @@ from editing import (
     Generate,
     Img2Img,
     Inpaint,
+    Instruct,
     Join,
     Operation,
     Outpaint,
@@ -27,6 +32,11 @@ from editing import (
     SeamTry,
     derived_seed,
 )
+
+Whole = Generate | Img2Img | Instruct
+"""Operations that make a whole picture, which has no border."""
+Partial = Inpaint | Outpaint | Erase
+"""Operations that paint a part."""
 
 
 @dataclass
@@ -47,6 +57,8 @@ class PaintEngine:
     ) -> EditedImage:
         self.runs += 1
         self.seen.append(operation)
+        if isinstance(operation, ControlMap):
+            return EditedImage(raster=self.then(grey(operation.picture)), facts=facts_of_map(operation))
         steps = operation.sampling.steps
         for step in range(1, steps + 1):
             if cancelled():
@@ -59,14 +71,14 @@ class PaintEngine:
         tries = self._tries(operation)
         kept = min(tries, key=lambda each: each.score).seed if tries else operation.sampling.seed
         sampling = replace(operation.sampling, seed=kept)
-        seam = None if isinstance(operation, Generate | Img2Img) else seam_of(self.score(kept))
+        seam = None if isinstance(operation, Whole) else seam_of(self.score(kept))
         return EditedImage(
             raster=self.then(paint(operation, kept)), facts=facts_of(operation, sampling, seam=seam, tries=tries)
         )
 
-    def _tries(self, operation: Operation) -> tuple[SeamTry, ...]:
+    def _tries(self, operation: Whole | Partial) -> tuple[SeamTry, ...]:
         tries: list[SeamTry] = []
-        if not isinstance(operation, Generate | Img2Img) and operation.retry is not None:
+        if not isinstance(operation, Whole) and operation.retry is not None:
             for number in range(operation.retry.attempts + 1):
                 seed = derived_seed(operation.sampling.seed, "retry", number)
                 tries.append(SeamTry(seed=seed, score=self.score(seed)))
@@ -75,12 +87,35 @@ class PaintEngine:
         return tuple(tries)
 
 
-def paint(operation: Operation, seed: int) -> Raster:
+def grey(picture: Raster) -> Raster:
+    level = picture.pixels.mean(axis=2).astype(np.uint8)
+    return Raster(pixels=np.repeat(level[..., None], 3, axis=2))
+
+
+def facts_of_map(operation: ControlMap) -> EditFacts:
+    return EditFacts(
+        checkpoint=operation.checkpoint,
+        route=operation.name.value,
+        weights={},
+        checkpoints={operation.checkpoint: "none"},
+        sampling=None,
+        device="cpu",
+        dtype="uint8",
+        threads=1,
+        versions={},
+        box=None,
+        model_size=operation.picture.size,
+        exact_outside_mask=True,
+        seconds={"run": 0.0},
+    )
+
+
+def paint(operation: Whole | Partial, seed: int) -> Raster:
     colour = np.random.default_rng(seed).integers(0, 256, 3, dtype=np.uint8)
     match operation:
         case Generate():
             return Raster(pixels=np.broadcast_to(colour, (operation.height, operation.width, 3)).copy())
-        case Img2Img():
+        case Img2Img() | Instruct():
             width, height = operation.target
             return Raster(pixels=np.broadcast_to(colour, (height, width, 3)).copy())
         case Inpaint() | Erase():
@@ -99,8 +134,10 @@ def seam_of(score: float) -> Seam:
     return Seam(border_de=score * 2, own_de=2.0, score=score, length=64)
 
 
-def facts_of(operation: Operation, sampling: Sampling, *, seam: Seam | None, tries: tuple[SeamTry, ...]) -> EditFacts:
-    edited = None if isinstance(operation, Generate | Img2Img) else operation
+def facts_of(
+    operation: Whole | Partial, sampling: Sampling, *, seam: Seam | None, tries: tuple[SeamTry, ...]
+) -> EditFacts:
+    edited = None if isinstance(operation, Whole) else operation
     box = (0, 0, 16, 16)
     return EditFacts(
         checkpoint=operation.checkpoint,
@@ -123,7 +160,7 @@ def facts_of(operation: Operation, sampling: Sampling, *, seam: Seam | None, tri
     )
 
 
-def blend_of(operation: Inpaint | Outpaint | Erase) -> BlendFacts:
+def blend_of(operation: Partial) -> BlendFacts:
     blend = operation.blend
     return BlendFacts(
         intent=blend.intended(operation.intents),
@@ -138,5 +175,5 @@ def blend_of(operation: Inpaint | Outpaint | Erase) -> BlendFacts:
     )
 
 
-def _route(operation: Inpaint | Outpaint | Erase) -> Route:
+def _route(operation: Partial) -> Route:
     return Route.FILL if isinstance(operation, Erase) else operation.route or Route.FILL
