@@ -9,6 +9,8 @@ import torch
 
 from editing.checkpoints import Family
 from editing.colour import srgb_pixels
+from editing.diffusion.lora_files import LoraShelf
+from editing.diffusion.loras import LoraFile
 from editing.diffusion.memo import Memo
 from editing.diffusion.quiet import quiet_libraries
 from editing.diffusion.rooms import Plan, Run, UsedWeights
@@ -40,16 +42,25 @@ class Flux1Room:
         pictures: Encodings of the latest pictures.
     """
 
-    def __init__(self, settings: EngineSettings, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        read_adapter: Callable[[str], bytes],
+    ) -> None:
         """Set up; nothing is loaded yet.
 
         Args:
             settings: How to load.
             device: Where to run.
             dtype: Number format of the weights.
+            read_adapter: Digest -> the bytes of an uploaded LoRA or embedding.
         """
         self._device = device
         self._shelf = CheckpointShelf(settings, device=device, dtype=dtype)
+        self._loras = LoraShelf(settings, read_adapter)
         self.texts: Memo[Text] = Memo(kept=KEPT_TEXTS)
         self.pictures: Memo[Any] = Memo(kept=KEPT_PICTURES)
 
@@ -87,21 +98,34 @@ class Flux1Room:
             channels=frozenset(channels),
             device=self._device,
         )
-        return Flux1Painter(models, texts=self.texts, pictures=self.pictures)
+        files = self._loras.find(plan.guides.loras, plan.guides.controls)
+        return Flux1Painter(models, self._loras, files, texts=self.texts, pictures=self.pictures)
 
 
 class Flux1Painter:
     """Loaded weights, ready for the runs of one edit; implements `editing.diffusion.rooms.Painter`."""
 
-    def __init__(self, models: Models, *, texts: Memo[Text], pictures: Memo[Any]) -> None:
+    def __init__(
+        self,
+        models: Models,
+        loras: LoraShelf,
+        files: Sequence[LoraFile],
+        *,
+        texts: Memo[Text],
+        pictures: Memo[Any],
+    ) -> None:
         """Take up loaded weights.
 
         Args:
             models: What paints, and all that steers it.
+            loras: Applies LoRAs.
+            files: LoRAs of this edit.
             texts: Where embeddings are kept.
             pictures: Where encodings are kept.
         """
         self._models = models
+        self._loras = loras
+        self._files = files
         self._texts = texts
         main = models.main
         self._encoder = LatentEncoder(main.parts["vae"], pictures, main.part_digest("vae"))
@@ -113,7 +137,8 @@ class Flux1Painter:
         every = [models.main, *models.readers.values(), *models.adapters.values()]
         if models.inpainting is not None:
             every.append(models.inpainting)
-        return [each.used for each in {each.checkpoint.name: each for each in every}.values()]
+        loaded = [each.used for each in {each.checkpoint.name: each for each in every}.values()]
+        return [*loaded, *self._loras.used(self._files)]
 
     def paint(self, run: Run, *, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
         """Run the model once; see `Painter.paint`.
@@ -153,6 +178,8 @@ class Flux1Painter:
 
     def _levels(self, run: Run, callers: "_Callers", stack: ExitStack) -> np.ndarray:
         guides = run.guides
+        changed = {name: self._models.part[name] for name in ("transformer", "text_encoder", "text_encoder_2")}
+        stack.enter_context(self._loras.applied(changed, self._files))
         redux = [each for each in guides.references if each.kind is ReferenceKind.REDUX]
         shown = [each for each in guides.references if each.kind is ReferenceKind.IP_ADAPTER]
         text = joined(self._text(run.prompt), [self._redux(each) for each in redux])
@@ -172,7 +199,8 @@ class Flux1Painter:
         main = self._models.main
         digests = (*main.part_digest("text_encoder"), *main.part_digest("text_encoder_2"))
         length = main.checkpoint.max_sequence_length
-        return self._texts.get((prompt, length, digests), lambda: _encoded(main, prompt, length))
+        key = (prompt, length, digests, self._loras.text_key(self._files))
+        return self._texts.get(key, lambda: _encoded(main, prompt, length))
 
     def _redux(self, reference: Reference) -> torch.Tensor:
         return redux_tokens(self._models.adapters[reference.checkpoint], _pixels(reference), reference.weight)

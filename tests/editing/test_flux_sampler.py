@@ -36,6 +36,7 @@ from diffusers import (  # isort: skip
     FluxPipeline,
 )
 
+from editing.diffusion.lora_files import LoraShelf  # isort: skip
 from editing.diffusion.memo import Memo  # isort: skip
 from editing.diffusion.merging import keep_mask, packed  # isort: skip
 from editing.diffusion.noise import seeded_generator  # isort: skip
@@ -108,6 +109,8 @@ def painter(route: str, parts: Parts, main: str | None = None) -> Flux1Painter:
             channels=frozenset({CANNY}),
             device=CPU,
         ),
+        LoraShelf(EngineSettings(), read=lambda digest: digest.encode()),
+        (),
         texts=Memo(kept=0),
         pictures=Memo(kept=0),
     )
