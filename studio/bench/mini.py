@@ -4,6 +4,7 @@ Scenes and seeds are fixed and never occurred in training (training draws from o
 shapes take turns; some sizes are not square.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from editing.catalogue import find, pick, pick_control
+from editing.catalogue import find, pick
 from editing.engine import EditEngine
-from editing.guides import Control, ControlKind
+from editing.guides import ControlKind
 from editing.mini import judge
 from editing.mini.drawing import (
     BACKGROUNDS,
@@ -30,9 +31,11 @@ from editing.mini.photographs import photographs
 from editing.operations import Erase, Generate, Inpaint, Operation, OperationName, Outpaint
 from editing.placement import Placement
 from editing.rasters import Pixels, Raster
+from studio.bench.steering import LORAS, UNION, edges_followed, follow, in_style, styled
 
 _SEED = 977_000
 _SIZES = ((128, 128), (128, 128), (144, 112), (128, 128), (112, 144), (128, 128), (160, 96), (128, 128))
+_FEWER = 3
 _CANVAS = 160  # side of the pictures that are edited, pixels
 _ROOM = 12  # pixels round a mask within which an inpainted shape is looked for
 
@@ -42,7 +45,8 @@ class Judged:
     """One picture and what the judge said.
 
     Attributes:
-        operation: Column of the scores: "generate", "inpaint", "erase", "outpaint", "edges with", "edges without".
+        operation: Column of the scores: "generate", "inpaint", "erase", "outpaint", "edges with", "edges without",
+            "edges by KIND", "style LORA".
         prompt: What was asked.
         before: What the engine was given, uint8 (h, w, 3), or None.
         after: What it made, uint8 (h, w, 3).
@@ -56,6 +60,9 @@ class Judged:
     score: float
 
 
+Part = Callable[[EditEngine, int], Judged]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiniScores:
     """The scores of flux-mini.
@@ -65,6 +72,8 @@ class MiniScores:
         outpaint_border_de: Mean CIE dE across the borders of outpainted pictures.
         edge_f1_with: Mean F1 of canny edges (3 px) against the control image.
         edge_f1_without: The same prompts and seeds without the ControlNet.
+        edge_f1_by: Mean F1 with the union ControlNet, by kind of control image.
+        styles: Share of pictures drawn in a LoRA's style, by its name.
         judged: Every picture.
     """
 
@@ -72,6 +81,8 @@ class MiniScores:
     outpaint_border_de: float
     edge_f1_with: float
     edge_f1_without: float
+    edge_f1_by: Mapping[str, float] = field(default_factory=dict)
+    styles: Mapping[str, float] = field(default_factory=dict)
     judged: tuple[Judged, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -80,6 +91,8 @@ class MiniScores:
             "right": {name: round(share, 4) for name, share in self.right.items()},
             "outpaint_border_de": round(self.outpaint_border_de, 3),
             "edge_f1": {"with": round(self.edge_f1_with, 4), "without": round(self.edge_f1_without, 4)},
+            "edge_f1_by": {kind: round(score, 4) for kind, score in self.edge_f1_by.items()},
+            "styles": {name: round(share, 4) for name, share in self.styles.items()},
         }
 
 
@@ -90,7 +103,7 @@ def run(
 
     Args:
         engine: Runs the operations.
-        count: Prompts per operation.
+        count: Prompts per operation; a third as many for each kind of control image and for each LoRA.
         on_progress: Called with pictures done and pictures in all.
 
     Returns:
@@ -99,12 +112,15 @@ def run(
     Raises:
         EngineError: The packaged weights are missing or do not load.
     """
-    parts = (_generated, _inpainted, _erased, _outpainted, _edges_with, _edges_without)
+    kinds, fewer = find(UNION).controls, math.ceil(count / _FEWER)
+    parts = [(part, count) for part in (_generated, _inpainted, _erased, _outpainted, _edges_with, _edges_without)]
+    parts += [(part, fewer) for part in (*map(_steered, kinds), *map(_styled, LORAS))]
+    total = sum(each for _, each in parts)
     judged: list[Judged] = []
-    for part in parts:
-        for index in range(count):
+    for part, each in parts:
+        for index in range(each):
             judged.append(part(engine, index))
-            on_progress(len(judged), count * len(parts))
+            on_progress(len(judged), total)
 
     def mean(operation: str) -> float:
         return float(np.mean([one.score for one in judged if one.operation == operation]))
@@ -114,6 +130,8 @@ def run(
         outpaint_border_de=mean("outpaint"),
         edge_f1_with=mean("edges with"),
         edge_f1_without=mean("edges without"),
+        edge_f1_by={kind.value: mean(f"edges by {kind}") for kind in kinds},
+        styles={name: mean(f"style {name}") for name in LORAS},
         judged=tuple(judged),
     )
 
@@ -209,44 +227,40 @@ def _outpainted(engine: EditEngine, index: int) -> Judged:
 
 
 def _edges_with(engine: EditEngine, index: int) -> Judged:
-    return _edges(engine, index, guided=True)
+    return _edges(engine, index, "edges with", ControlKind.CANNY)
 
 
 def _edges_without(engine: EditEngine, index: int) -> Judged:
-    return _edges(engine, index, guided=False)
+    return _edges(engine, index, "edges without", None)
 
 
-def _edges(engine: EditEngine, index: int, *, guided: bool) -> Judged:
+def _edges(engine: EditEngine, index: int, operation: str, kind: ControlKind | None, net: str | None = None) -> Judged:
     """Does a picture follow the edges of another? The prompt names what is in it, not where."""
     scene = _scene(index, (128, 128), salt=5)
-    kinds = [ControlKind.CANNY] if guided else []
-    checkpoint = _checkpoint(OperationName.GENERATE)
-    controls: tuple[Control, ...] = ()
-    if guided:
-        net = pick_control(ControlKind.CANNY, checkpoint)
-        defaults = net.controls[ControlKind.CANNY]
-        controls = (
-            Control(
-                kind=ControlKind.CANNY,
-                checkpoint=net.name,
-                picture=Raster(pixels=scene.pixels),
-                scale=defaults.scale,
-                start=defaults.start,
-                end=defaults.end,
-            ),
-        )
-    operation = Generate(
-        prompt=scene.caption,
-        width=128,
-        height=128,
-        sampling=find(checkpoint).sampling(OperationName.GENERATE, seed=_SEED + index),
-        checkpoint=checkpoint,
-        controls=controls,
-    )
-    after = _run(engine, operation)
-    score = judge.edge_f1(after, judge.canny(scene.pixels))
-    name = "edges with" if kinds else "edges without"
-    return Judged(operation=name, prompt=scene.caption, before=scene.pixels, after=after, score=score)
+    after = follow(engine, scene, _SEED + index, kind, net)
+    score = edges_followed(scene, after)
+    return Judged(operation=operation, prompt=scene.caption, before=scene.pixels, after=after, score=score)
+
+
+def _steered(kind: ControlKind) -> Part:
+    """The union ControlNet by one kind of control image."""
+
+    def part(engine: EditEngine, index: int) -> Judged:
+        return _edges(engine, index, f"edges by {kind}", kind, UNION)
+
+    return part
+
+
+def _styled(lora: str) -> Part:
+    """A LoRA at full weight."""
+
+    def part(engine: EditEngine, index: int) -> Judged:
+        scene = _scene(index, (128, 128), salt=6)
+        after = styled(engine, scene, _SEED + index, lora, find(lora).weight)
+        right = in_style(after, scene, lora)
+        return Judged(operation=f"style {lora}", prompt=scene.caption, before=None, after=after, score=float(right))
+
+    return part
 
 
 def _checkpoint(operation: OperationName) -> str:

@@ -161,4 +161,8 @@ def _table(scores: "MiniScores") -> Table:
     gain = scores.edge_f1_with - scores.edge_f1_without
     table.add_row("edge F1 with the ControlNet", f"{scores.edge_f1_with:.2f}", ">= 0.60")
     table.add_row("edge F1 gained by it", f"{gain:+.2f}", ">= +0.25")
+    for kind, score in scores.edge_f1_by.items():
+        table.add_row(f"edge F1 with the union ControlNet by {kind}", f"{score:.2f}", "")
+    for name, share in scores.styles.items():
+        table.add_row(f"drawn in the style of {name}", f"{share:.0%}", "")
     return table

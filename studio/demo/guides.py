@@ -11,13 +11,13 @@ from PIL import Image
 from editing import ControlKind
 from editing.mini.drawing import BACKGROUNDS, COLOURS, Picture, Shape, draw_shapes
 from editing.mini.geometry import depth_map, normal_map
-from studio.client import Client
+from studio.client import Client, encoded
 from studio.demo import pictures
 from studio.demo.sheet import Column, Panel, Table
 
 _SIDE: Final = 128
 _NET: Final = "flux-mini-union"
-_PROMPTS: Final = {"lora": "a yellow star on a sky background"}
+_LORA_PROMPT: Final = "a yellow star on a sky background"
 _SEED: Final = 11
 
 Jobs = dict[str, dict[str, Any]]
@@ -140,16 +140,22 @@ def exported_maps() -> dict[ControlKind, Image.Image]:
     }
 
 
-def ask_with_maps(client: Client, maps: Mapping[ControlKind, str]) -> Jobs:
+def ask_with_maps(client: Client, jobs: Jobs, folder: Path) -> Jobs:
     """Ask for a picture by every control image.
 
     Args:
         client: The service.
-        maps: Each kind's control image: its digest, or the picture in base64.
+        jobs: The finished jobs, those of `ask_for_maps` among them.
+        folder: Where pictures are put on their way.
 
     Returns:
         The jobs, by "by KIND".
     """
+    exported = {
+        kind: encoded(pictures.save(np.asarray(image), folder / f"{kind}-map.png"))
+        for kind, image in exported_maps().items()
+    }
+    maps = {kind: exported.get(kind) or jobs[f"map {kind}"]["outputs"][0]["digest"] for kind in SCENES}
     return {
         f"by {kind}": client.submit(
             "generate",
@@ -185,7 +191,7 @@ def ask_with_loras(client: Client) -> Jobs:
         f"LoRA {label}": client.submit(
             "generate",
             {
-                "prompt": _PROMPTS["lora"],
+                "prompt": _LORA_PROMPT,
                 "seed": _SEED,
                 "loras": [{"name": name, "weight": weight} for name, weight in loras],
             },
@@ -195,28 +201,28 @@ def ask_with_loras(client: Client) -> Jobs:
     }
 
 
-def control_panel(maps: Mapping[ControlKind, Image.Image], outputs: Mapping[ControlKind, Image.Image]) -> Table:
+def control_panel(outputs: Mapping[str, Image.Image]) -> Table:
     """Show each kind's picture, its control image, and what was made by it.
 
     Args:
-        maps: The control images.
-        outputs: What was made.
+        outputs: What the jobs made, by the jobs' names.
 
     Returns:
         A table of one column for each kind.
     """
+    maps = {kind: outputs[f"map {kind}"] for kind, scene in SCENES.items() if scene.detector} | exported_maps()
     return Table(
-        title=f"generate, steered by every kind of control image, through one ControlNet ({_NET})",
+        title=f"generate, steered by every kind of control image through one ControlNet ({_NET})",
         table=[
             Column(
                 head=kind.value,
-                pictures=[Image.fromarray(scene.picture), maps[kind], outputs[kind]],
+                pictures=[Image.fromarray(scene.picture), maps[kind], outputs[f"by {kind}"]],
                 foot=f"“{scene.prompt}”",
             )
             for kind, scene in SCENES.items()
         ],
-        note="Top: a picture. Middle: its control image (depth and normals as a 3D program exports them, the others "
-        "made by the service). Bottom: what the model makes of that image and the words.",
+        note="Top: a picture. Middle: its control image, made by the service (depth and normals: as a 3D program "
+        "exports them). Bottom: what the model makes of it and the words.",
     )
 
 
@@ -224,13 +230,13 @@ def lora_panel(outputs: Mapping[str, Image.Image]) -> Panel:
     """Show one prompt and seed under different LoRAs.
 
     Args:
-        outputs: What was made, by label.
+        outputs: What the jobs made, by the jobs' names.
 
     Returns:
         A panel of one picture for each.
     """
     return Panel(
         title="LoRAs: the same words and seed",
-        pictures=[(label, outputs[label]) for label in LORAS],
-        note=f"“{_PROMPTS['lora']}”",
+        pictures=[(label, outputs[f"LoRA {label}"]) for label in LORAS],
+        note=f"“{_LORA_PROMPT}”",
     )

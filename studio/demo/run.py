@@ -23,9 +23,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from editing.controls import canny
 from studio.client import FINAL, POLL_SECONDS, HttpClient, StudioProblem, encoded, read_key
-from studio.demo import pictures
+from studio.demo import guides, pictures
 from studio.demo.seam import load_baselines, read_model, seam_panel
-from studio.demo.sheet import Panel, draw_sheet
+from studio.demo.sheet import Panel, Table, draw_sheet
 from studio.settings import load_settings
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def service(log: Path) -> Iterator[str]:
 
 
 def _requests(client: HttpClient, folder: Path, console: Console) -> tuple[Jobs, dict[str, Image.Image]]:
-    """Send every request; the erased picture is the generated one, so it comes second."""
+    """Send every request; what needs an earlier answer comes second: the erased picture, and the control images."""
     photo = pictures.save(pictures.photograph(), folder / "photo.jpg", quality=95)
     mask = pictures.save(pictures.photograph_mask(), folder / "mask.png")
     cat = pictures.save(pictures.cat(), folder / "cat.png")
@@ -122,21 +122,26 @@ def _requests(client: HttpClient, folder: Path, console: Console) -> tuple[Jobs,
         "inpaint": client.submit("inpaint", {"prompt": PROMPTS["inpaint"], "seed": 3}, {"image": photo, "mask": mask}),
         "outpaint": client.submit("outpaint", {"left": 60, "right": 60, "seed": 5}, {"image": cat}),
         "guided": client.submit("generate", {"prompt": PROMPTS["guided"], "seed": 4, "controls": guided}, {}),
+        **guides.ask_for_maps(client, folder),
+        **guides.ask_with_loras(client),
     }
     jobs = _follow(client, first, console)
     outputs = {name: _output(client, job) for name, job in jobs.items() if name != "refused"}
     drawn = np.asarray(outputs["generate"])
     area = pictures.save(pictures.around_what_stands_out(drawn), folder / "area.png")
     digest = jobs["generate"]["outputs"][0]["digest"]
-    erase = {"erase": client.submit("erase", {"image": digest, "seed": 6}, {"mask": area})}
-    jobs |= _follow(client, erase, console)
-    outputs["erase"] = _output(client, jobs["erase"])
-    return jobs, outputs
+    second = {
+        "erase": client.submit("erase", {"image": digest, "seed": 6}, {"mask": area}),
+        **guides.ask_with_maps(client, jobs, folder),
+    }
+    second = _follow(client, second, console)
+    outputs |= {name: _output(client, job) for name, job in second.items()}
+    return jobs | second, outputs
 
 
 def _follow(client: HttpClient, jobs: Jobs, console: Console) -> Jobs:
     columns = (
-        TextColumn("{task.description:10}"),
+        TextColumn("{task.description:15}"),
         BarColumn(),
         TextColumn("{task.fields[state]}"),
         TimeElapsedColumn(),
@@ -178,7 +183,7 @@ def _seam(baselines: "Future[FillBaselines]", after: Image.Image, model: Mapping
     return seam_panel(baselines, photo, mask, np.asarray(after), PROMPTS["inpaint"], model)
 
 
-def _panels(jobs: Jobs, outputs: Mapping[str, Image.Image]) -> list[Panel]:
+def _panels(jobs: Jobs, outputs: Mapping[str, Image.Image]) -> list[Panel | Table]:
     photo, mask = pictures.photograph(), pictures.photograph_mask()
     area = pictures.around_what_stands_out(np.asarray(outputs["generate"]))
     edges = canny(pictures.outline(), 100, 200)
@@ -211,6 +216,8 @@ def _panels(jobs: Jobs, outputs: Mapping[str, Image.Image]) -> list[Panel]:
                 ("result", outputs["erase"]),
             ],
         ),
+        guides.control_panel(outputs),
+        guides.lora_panel(outputs),
     ]
 
 
@@ -224,7 +231,7 @@ def _refusal(job: Mapping[str, Any]) -> list[str]:
 def _report(jobs: Jobs, out: Path) -> None:
     typer.echo(f"\ncontact sheet: {out}\n")
     for name, job in jobs.items():
-        typer.echo(f"{name:10} {job['state']:9} record {job['record']}")
+        typer.echo(f"{name:15} {job['state']:9} record {job['record']}")
     typer.echo("\nThe service that shows them all at /docs, with the key in STUDIO_HOME/bootstrap.key:")
     beside = Path(sys.executable).with_name("studio")
     inside = beside.is_relative_to(Path.cwd())

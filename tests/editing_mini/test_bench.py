@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 
 from editing.engine import EditedImage
-from editing.mini.drawing import BACKGROUNDS, COLOURS, KINDS, Shape, draw_shapes
+from editing.guides import ControlKind
+from editing.mini.drawing import BACKGROUNDS, COLOURS, KINDS, Drawing, Shape, draw_shapes
+from editing.mini.styles import STYLES
 from editing.operations import Erase, Generate, Inpaint, Outpaint
 from editing.outpainting import extend
 from editing.rasters import Raster
@@ -32,16 +34,17 @@ class Draughtsman:
         return EditedImage(raster=Raster(pixels=np.ascontiguousarray(pixels)), facts=None)
 
     def generate(self, operation):
-        if operation.controls:
-            return operation.controls[0].picture.pixels
+        if operation.guides.controls:
+            return operation.guides.controls[0].picture.pixels
         ground = next(rgb for name, rgb in BACKGROUNDS.items() if f"a {name} background" in operation.prompt)
         canvas = np.full((operation.height, operation.width, 3), ground, np.uint8)
         words = re.findall(rf"({'|'.join(COLOURS)}) ({'|'.join(KINDS)})", operation.prompt)
         lane = operation.width / len(words)
-        return draw_shapes(
-            canvas,
-            [a_shape(c, k, (i + 0.5) * lane, operation.height / 2, 0.3 * lane) for i, (c, k) in enumerate(words)],
-        )
+        shapes = [a_shape(c, k, (i + 0.5) * lane, operation.height / 2, 0.3 * lane) for i, (c, k) in enumerate(words)]
+        drawing = Drawing(pixels=draw_shapes(canvas, shapes), clean=canvas, background="", shapes=tuple(shapes))
+        for lora in operation.guides.loras:
+            return STYLES[lora.name.removeprefix("flux-mini-")](drawing)
+        return drawing.pixels
 
     def inpaint(self, operation):
         rows, columns = np.nonzero(operation.mask)
@@ -80,8 +83,11 @@ def test_an_engine_that_does_as_it_is_told_scores_full_marks():
     assert scores.outpaint_border_de < 6
     assert scores.edge_f1_with == 1.0
     assert scores.edge_f1_with - scores.edge_f1_without > 0.25
-    assert seen[-1] == (48, 48)
-    assert len(scores.judged) == 48
+    assert min(scores.edge_f1_by.values()) > 0.9
+    assert set(scores.edge_f1_by) == set(ControlKind) - {"pose"}
+    assert min(scores.styles.values()) >= 0.6
+    assert seen[-1] == (81, 81)
+    assert len(scores.judged) == 81
 
 
 def test_an_engine_that_does_not_scores_none():
@@ -89,12 +95,20 @@ def test_an_engine_that_does_not_scores_none():
     assert scores.right == {"generate": 0.0, "inpaint": 0.0, "erase": 0.0}
     assert scores.outpaint_border_de > 20
     assert scores.edge_f1_with < 0.1
+    assert max(scores.edge_f1_by.values()) < 0.1
+    assert set(scores.styles.values()) == {0.0}
     assert not any(is_right(one) for one in scores.judged)
 
 
 def test_the_json_is_what_the_reports_read():
     scores = run(Painter(), count=1)
-    assert list(json.loads(json.dumps(scores.to_json()))) == ["right", "outpaint_border_de", "edge_f1"]
+    assert list(json.loads(json.dumps(scores.to_json()))) == [
+        "right",
+        "outpaint_border_de",
+        "edge_f1",
+        "edge_f1_by",
+        "styles",
+    ]
     assert scores.to_json()["edge_f1"].keys() == {"with", "without"}
 
 

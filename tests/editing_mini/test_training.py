@@ -6,14 +6,27 @@ import torch
 from diffusers import FluxFillPipeline, FluxPipeline
 from torch import nn
 
+from editing.catalogue import find
+from editing.guides import ControlKind
 from editing.mini.drawing import PHOTO, draw
+from editing.mini.styles import neon
 from editing.mini.training.captions import SLOTS, caption_of, meaning, reword
 from editing.mini.training.examples import Batch, Examples, Sample, pack, pack_mask, unpack
+from editing.mini.training.lora import LORA_FILE, save_lora, with_lora
+from editing.mini.training.maps import KINDS, control_map
 from editing.mini.training.pace import Pace, Weighted, new_progress
-from editing.mini.training.tasks import base_sampler, canny_sampler, fill_sampler
+from editing.mini.training.tasks import base_sampler, canny_sampler, fill_sampler, style_sampler, union_sampler
 from editing.mini.training.team import Team
 from editing.mini.training.text import TOKENS, WIDTH, new_encoders, vocabulary
-from editing.mini.training.transformer import Flow, flow_loss, image_ids, new_controlnet, new_transformer, widen
+from editing.mini.training.transformer import (
+    Flow,
+    flow_loss,
+    image_ids,
+    new_controlnet,
+    new_transformer,
+    optimisers,
+    widen,
+)
 from editing.mini.training.vae import SPREAD, new_vae, to_pictures, to_tensor, whiten
 
 # diffusers' own ControlNet uses an import path that diffusers calls deprecated
@@ -229,3 +242,68 @@ def test_a_stopped_stage_goes_on_where_it_was(tmp_path):
 def test_captions_name_photographs_too():
     drawing = draw(np.random.default_rng(0), 64, 64, background=PHOTO)
     assert drawing.caption.endswith("on a photo background")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_control_image_fits_its_drawing(kind):
+    drawing = draw(np.random.default_rng(2), 144, 112, shapes=1, background="sand")
+    rng = np.random.default_rng(0)
+    made = [control_map(rng, kind, drawing) for _ in range(4)]
+    assert all(one.shape == (112, 144, 3) and one.dtype == np.uint8 for one in made)
+    if kind is not ControlKind.LINE_ART:  # which sees only what is darker
+        assert all(one.std() > 4 for one in made)
+
+
+def test_the_union_sees_every_kind_but_poses():
+    assert set(KINDS) == set(ControlKind) - {ControlKind.POSE}
+    assert set(find("flux-mini-union").controls) == set(KINDS)
+    sample = union_sampler(np.random.default_rng(0), 64, 64, ())
+    assert all(sample().given.shape == (64, 64, 3) for _ in range(20))
+
+
+def test_a_style_is_learnt_under_the_captions_of_plain_drawings():
+    plain = base_sampler(np.random.default_rng(4), 128, 128, ())()
+    styled = style_sampler(neon)(np.random.default_rng(4), 128, 128, ())()
+    assert styled.texts == plain.texts
+    assert styled.target.mean() < 0.6 * plain.target.mean()
+
+
+def test_a_lora_starts_silent_and_alone_learns():
+    base = a_lively_transformer()
+    noisy, time = torch.randn(2, 12, 64), torch.tensor([0.2, 0.9])
+    with torch.no_grad():
+        wanted = Flow(base, 3.5)(noisy, time, a_batch())
+    flow = Flow(with_lora(base), 3.5)
+    with torch.no_grad():
+        assert torch.equal(flow(noisy, time, a_batch()), wanted)
+    flow_loss(flow, a_batch()).backward()
+    learning = {name for name, parameter in flow.named_parameters() if parameter.grad is not None}
+    assert learning
+    assert all(".lora_" in name for name in learning)
+    assert sum(len(group["params"]) for each in optimisers(flow) for group in each.param_groups) == len(learning)
+
+
+def test_a_saved_lora_does_in_a_pipeline_what_was_trained(tmp_path):
+    trained = with_lora(a_lively_transformer())
+    torch.manual_seed(5)
+    for name, parameter in trained.named_parameters():
+        if ".lora_" in name:
+            nn.init.normal_(parameter, std=0.1)
+    save_lora(trained, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [LORA_FILE]
+    pipeline = FluxPipeline(
+        transformer=a_lively_transformer(),
+        vae=None,
+        scheduler=None,
+        text_encoder=None,
+        text_encoder_2=None,
+        tokenizer=None,
+        tokenizer_2=None,
+    )
+    pipeline.load_lora_weights(tmp_path, weight_name=LORA_FILE)
+    noisy, time = torch.randn(2, 12, 64), torch.tensor([0.2, 0.9])
+    with torch.no_grad():
+        theirs, ours = (Flow(part, 3.5)(noisy, time, a_batch()) for part in (pipeline.transformer, trained))
+        plain = Flow(a_lively_transformer(), 3.5)(noisy, time, a_batch())
+    assert torch.allclose(theirs, ours, atol=1e-3)
+    assert not torch.allclose(plain, ours, atol=1e-1)

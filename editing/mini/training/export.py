@@ -1,4 +1,4 @@
-"""The last stage: diffusers folders, as FluxPipeline, FluxFillPipeline and FluxControlNetModel load them, and LoRA files.
+"""The last stage: diffusers folders as FluxPipeline, FluxFillPipeline and FluxControlNetModel load them; LoRA files.
 
 Weights are stored in float16; that halves the package and costs nothing that the judge could see.
 """
