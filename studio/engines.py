@@ -3,8 +3,10 @@
 import os
 from typing import TYPE_CHECKING
 
+from editing.diffusion.building import build_engine as build
 from editing.diffusion.engine import DiffusionEngine
-from editing.diffusion.settings import EngineSettings, MemoryProfile, WeightsDtype
+from editing.diffusion.settings import EngineSettings, WeightsDtype
+from editing.memory import MemoryProfile
 from studio.bootstrap import Store
 from studio.settings import Settings
 
@@ -14,15 +16,17 @@ if TYPE_CHECKING:
 
 
 def build_engine(settings: Settings, store: Store) -> DiffusionEngine:
-    """The FLUX engine, as the settings say; weights load when first used."""
-    return DiffusionEngine(
-        engine_settings(settings), accepted=lambda checkpoint: store.licences.accepted(checkpoint) is not None
+    """The engine, as the settings say; weights load when first used."""
+    return build(
+        engine_settings(settings),
+        accepted=lambda checkpoint: store.licences.accepted(checkpoint) is not None,
+        read_adapter=store.blobs.get,
     )
 
 
 def build_engine_without_store(settings: Settings) -> DiffusionEngine:
     """An engine for benchmarks: it knows of no acceptance, so it runs freely licensed checkpoints alone."""
-    return DiffusionEngine(engine_settings(settings), accepted=lambda _: False)
+    return build(engine_settings(settings), accepted=lambda _: False)
 
 
 def build_baselines(settings: Settings) -> "FillBaselines":
@@ -44,7 +48,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
     return EngineSettings(
         weights=settings.weights,
         revisions=settings.revisions,
-        memory=MemoryProfile(settings.memory),
+        memory=None if settings.memory == "auto" else MemoryProfile(settings.memory),
         dtype=None if settings.dtype == "auto" else WeightsDtype(settings.dtype),
         device=None if settings.device == "auto" else settings.device,
         threads=settings.threads or cores(),

@@ -63,13 +63,13 @@ class Settings(BaseSettings):
     revisions: dict[str, str] = Field(
         default_factory=dict, description="Commit of a checkpoint on the hub, by checkpoint name; JSON object."
     )
-    memory: Literal["resident", "model_offload", "sequential_offload"] = Field(
-        "resident",
-        description="Where weights live: all on the device, or moved to it model by model or layer by layer.",
+    memory: Literal["auto", "48gb", "24gb", "16gb", "12gb", "8gb", "cpu"] = Field(
+        "auto",
+        description="How weights are kept, by the device's memory; `studio models list` shows what each part gets.",
     )
     device: str = Field("auto", description="Torch device of the worker: auto, cpu, cuda, cuda:1 ...")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Number format of the weights; auto: bfloat16 on a GPU, float32 on a CPU."
+        "auto", description="What is computed in; auto: bfloat16 on a GPU, float32 on a CPU."
     )
     threads: int = Field(
         0, ge=0, description="CPU threads of the worker, recorded with every edit; 0: as many as there are cores."

@@ -2,12 +2,13 @@
 
 import torch
 
-from editing.diffusion.settings import EngineSettings, MemoryProfile, WeightsDtype
+from editing.diffusion.settings import EngineSettings, WeightsDtype
 from editing.errors import EngineError
+from editing.memory import MemoryProfile
 
 
 def torch_dtype(dtype: WeightsDtype | None, device: torch.device) -> torch.dtype:
-    """Choose the number format of the weights.
+    """Choose what is computed in.
 
     Args:
         dtype: What the settings say.
@@ -28,12 +29,14 @@ def pick_device(settings: EngineSettings) -> torch.device:
         settings: The engine's settings.
 
     Returns:
-        The device of the settings, or the accelerator if there is one, or the CPU.
+        The device of the settings, or the accelerator if there is one and the memory profile is not the CPU's, or the
+        CPU.
 
     Raises:
-        EngineError: `device_unknown`; `offload_unavailable`, if the memory profile needs an accelerator that is not
-            there.
+        EngineError: `device_unknown`.
     """
+    if settings.device is None and settings.memory is MemoryProfile.CPU:
+        return torch.device("cpu")
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     try:
         device = torch.device(settings.device) if settings.device else (accelerator or torch.device("cpu"))
@@ -44,13 +47,12 @@ def pick_device(settings: EngineSettings) -> torch.device:
             field="device",
             value=settings.device,
         ) from error
-    if settings.memory is not MemoryProfile.RESIDENT and (accelerator is None or device.type == "cpu"):
+    if device.type != "cpu" and (accelerator is None or device.type != accelerator.type):
         raise EngineError(
-            f"memory profile {settings.memory.value} needs an accelerator, and the device is {device}; "
-            f"use {MemoryProfile.RESIDENT.value}",
-            code="offload_unavailable",
-            field="memory",
-            value=settings.memory.value,
-            limit=MemoryProfile.RESIDENT.value,
+            f"there is no device {settings.device!r} on this machine; there is {accelerator or 'cpu'}",
+            code="device_unknown",
+            field="device",
+            value=settings.device,
+            limit=[str(accelerator or "cpu")],
         )
     return device

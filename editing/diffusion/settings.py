@@ -5,20 +5,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-
-class MemoryProfile(StrEnum):
-    """Where weights wait while they are not needed."""
-
-    RESIDENT = "resident"
-    """On the device: fastest. Keeps one base and one Fill checkpoint."""
-    MODEL_OFFLOAD = "model_offload"
-    """In main memory, one model on the accelerator at a time. Keeps one checkpoint."""
-    SEQUENTIAL_OFFLOAD = "sequential_offload"
-    """In main memory, one layer on the accelerator at a time: least memory, slowest. Keeps one checkpoint."""
+from editing.memory import MemoryProfile
 
 
 class WeightsDtype(StrEnum):
-    """Number format in which weights are loaded."""
+    """Number format in which weights are loaded and computed with."""
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
@@ -32,8 +23,8 @@ class EngineSettings:
         weights: Local folder of a checkpoint, by its name in the catalogue; goes before the hub's cache.
         revisions: Commit on the hub, by name, where the catalogue pins none or the operator wants another.
         hub_cache: The hub's cache folder; None is huggingface_hub's own choice.
-        memory: Where weights wait.
-        dtype: Number format; None is bfloat16 on an accelerator, float32 on the CPU.
+        memory: How weights are kept; None is what fits the device.
+        dtype: What is computed in; None is bfloat16 on an accelerator, float32 on the CPU.
         device: Such as `cpu` or `cuda:0`; None is the accelerator if there is one.
         threads: CPU threads of torch; None leaves torch's choice. Either is recorded with each edit.
     """
@@ -41,7 +32,7 @@ class EngineSettings:
     weights: Mapping[str, Path] = field(default_factory=dict)
     revisions: Mapping[str, str] = field(default_factory=dict)
     hub_cache: Path | None = None
-    memory: MemoryProfile = MemoryProfile.RESIDENT
+    memory: MemoryProfile | None = None
     dtype: WeightsDtype | None = None
     device: str | None = None
     threads: int | None = None

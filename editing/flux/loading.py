@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from editing.checkpoints import Checkpoint, Family
 from editing.diffusion.quiet import quiet_libraries  # imports the shim before diffusers
 from editing.diffusion.rooms import UsedWeights
-from editing.diffusion.settings import EngineSettings, MemoryProfile
+from editing.diffusion.settings import EngineSettings
 from editing.diffusion.weights import ADAPTER_FILE, PIPELINE_PARTS, Digests, locate
 from editing.errors import EngineError
 from editing.flux.inpainting import MASK_CHANNELS, InpaintingControlNet
+from editing.memory import MemoryProfile
 
 from diffusers import FluxControlNetModel, FluxPipeline, FluxPriorReduxPipeline  # isort: skip
 from transformers import CLIPVisionModelWithProjection  # isort: skip
@@ -25,6 +26,7 @@ _CHANNELS = {Family.FILL: 384, Family.CONTROL: 128}
 _SHAREABLE = ("vae", "text_encoder", "text_encoder_2")
 _LOADED = (*PIPELINE_PARTS, "tokenizer", "tokenizer_2", "scheduler")
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError)
+_ALL_ON_DEVICE = {None, MemoryProfile.GB48, MemoryProfile.CPU}
 _KEPT = {Family.CONTROLNET: 2, Family.REDUX: 1, Family.IP_ADAPTER: 1}
 """Checkpoints of a family that stay loaded beside those of the edit in hand; one of every other family."""
 
@@ -117,7 +119,7 @@ class CheckpointShelf:
 
     def _make_room(self, checkpoint: Checkpoint, beside: Collection[str]) -> None:
         """Let go of the oldest that this one takes the place of."""
-        offloads = self._settings.memory is not MemoryProfile.RESIDENT
+        offloads = self._settings.memory not in _ALL_ON_DEVICE
 
         def rivals(other: LoadedCheckpoint) -> bool:
             if checkpoint.paints and offloads:
@@ -175,7 +177,7 @@ class CheckpointShelf:
         return shared
 
     def _placed(self, model: Any) -> Any:
-        return model.to(self._device) if self._settings.memory is MemoryProfile.RESIDENT else model
+        return model.to(self._device) if self._settings.memory in _ALL_ON_DEVICE else model
 
 
 def _check_channels(loaded: LoadedCheckpoint) -> None:
