@@ -7,19 +7,20 @@ from editing.detectors import Detectors
 from editing.diffusion.devices import pick_device, torch_dtype
 from editing.diffusion.engine import DiffusionEngine, Ground
 from editing.diffusion.settings import EngineSettings
-from editing.flux2.room import Flux2Room
+from editing.errors import EngineError
 from editing.flux.room import Flux1Room
+from editing.flux2.room import Flux2Room
 
 
 def build_engine(
-    settings: EngineSettings, *, accepted: Callable[[str], bool], read_adapter: Callable[[str], bytes]
+    settings: EngineSettings, *, accepted: Callable[[str], bool], read_adapter: Callable[[str], bytes] | None = None
 ) -> DiffusionEngine:
     """Build an engine; weights load when they are first used.
 
     Args:
         settings: How to load and run.
         accepted: Whether the licence of a checkpoint of this name was accepted; asked at every run.
-        read_adapter: Digest -> the bytes of an uploaded LoRA or embedding.
+        read_adapter: Digest -> the bytes of an uploaded LoRA or embedding; None where nothing is uploaded.
 
     Returns:
         The engine.
@@ -31,12 +32,14 @@ def build_engine(
     dtype = torch_dtype(settings.dtype, device)
     return DiffusionEngine(
         {
-            Architecture.FLUX1: Flux1Room(settings, device=device, dtype=dtype),
+            Architecture.FLUX1: Flux1Room(settings, device=device, dtype=dtype, read_adapter=read_adapter or _nothing_uploaded),
             Architecture.FLUX2: Flux2Room(settings, device=device, dtype=dtype),
         },
         Detectors(settings, device=device, accepted=accepted),
         accepted=accepted,
-        ground=Ground(
-            device=str(device), dtype=str(dtype).removeprefix("torch."), threads=settings.threads
-        ),
+        ground=Ground(device=str(device), dtype=str(dtype).removeprefix("torch."), threads=settings.threads),
     )
+
+
+def _nothing_uploaded(digest: str) -> bytes:
+    raise EngineError(f"nothing was uploaded here, so not {digest} either", code="weights_missing", field="loras")

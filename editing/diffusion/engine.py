@@ -12,13 +12,14 @@ import torch
 from editing import edits
 from editing.catalogue import check_operation
 from editing.checkpoints import Architecture, Checkpoint
+from editing.detecting import detector_of
 from editing.diffusion.quiet import quiet_libraries
 from editing.diffusion.rooms import Painter, Plan, Room, Run, UsedWeights
 from editing.edits import Outcome
 from editing.engine import EditedImage, EditFacts, Progress
 from editing.errors import EditCancelled, EngineError
-from editing.guides import Detector
-from editing.operations import ControlMap, Generate, Img2Img, Instruct, Operation, Sampling
+from editing.guides import ControlMode, Detector
+from editing.operations import ControlMap, Generate, Img2Img, Instruct, Operation, Prompted, Sampling
 from editing.rasters import Mask, Pixels
 
 _LIBRARIES = (
@@ -63,12 +64,8 @@ class Detecting(Protocol):
         """Make one; see `editing.detecting.Detect`."""
         ...
 
-    def used(self) -> Sequence[UsedWeights]:
-        """The weights that were used since the last `begin`."""
-        ...
-
-    def begin(self) -> None:
-        """Forget what was used: another edit begins."""
+    def used(self, detector: Detector) -> Sequence[UsedWeights]:
+        """The weights of a detector that made something; none for one without weights."""
         ...
 
 
@@ -146,7 +143,6 @@ class DiffusionEngine:
         if self._ground.threads is not None:
             torch.set_num_threads(self._ground.threads)
             cv2.setNumThreads(self._ground.threads)
-        self._detectors.begin()
         start = time.perf_counter()
         painter = self._rooms[plan.main.architecture].load(plan) if plan else None
         watch.lap("load", start)
@@ -156,7 +152,8 @@ class DiffusionEngine:
             outcome = self._outcome(operation, plan, painter, watch)
             watch.lap("edit", start)
         watch.seconds["total"] = round(time.perf_counter() - begun, 4)
-        used = [*(painter.weights if painter else ()), *self._detectors.used()]
+        used = [*(painter.weights if painter else ())]
+        used += [each for detector in detectors_of(operation) for each in self._detectors.used(detector)]
         facts = self._facts(operation, plan, used, outcome, watch)
         return EditedImage(raster=outcome.raster, facts=facts, control_images=outcome.control_images)
 
@@ -231,6 +228,23 @@ class DiffusionEngine:
             seam=outcome.seam,
             tries=outcome.tries,
         )
+
+
+def detectors_of(operation: Operation) -> tuple[Detector, ...]:
+    """List the detectors that make control images for an operation.
+
+    Args:
+        operation: What is done.
+
+    Returns:
+        Each once.
+    """
+    if isinstance(operation, ControlMap):
+        return (operation.detector,)
+    if not isinstance(operation, Prompted):
+        return ()
+    made = [each for each in operation.guides.controls if each.mode is ControlMode.PREPROCESS]
+    return tuple(dict.fromkeys(detector_of(each) for each in made))
 
 
 def require_licence(checkpoint: Checkpoint, accepted: Callable[[str], bool]) -> None:

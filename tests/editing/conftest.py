@@ -17,7 +17,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def engine(tiny_weights: dict[str, Path]) -> EditEngine:
-    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.building import build_engine
     from editing.diffusion.settings import EngineSettings
 
-    return DiffusionEngine(EngineSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)
+    settings = EngineSettings(weights=tiny_weights, device="cpu", threads=1)
+    return build_engine(settings, accepted=lambda _name: True)

@@ -13,8 +13,9 @@ from editing.catalogue import (
     routes_of,
     starts_from_picture,
 )
+from editing.detecting import WITHOUT_WEIGHTS
 from editing.errors import OperationError
-from editing.guides import Control, ControlKind
+from editing.guides import Control, ControlKind, Guides
 from editing.operations import Erase, Generate, Img2Img, Inpaint, OperationName, Outpaint
 from editing.placement import Placement
 from tests.editing.pictures import box_mask, raster, sampling
@@ -38,24 +39,33 @@ def test_defaults_are_ours_and_explicit(name: str, guidance: float, steps: int) 
 
 def test_every_restricted_licence_asks_for_acceptance_and_says_why() -> None:
     restricted = {name for name, checkpoint in CATALOGUE.items() if checkpoint.needs_acceptance}
-    assert restricted == {"FLUX.1-dev", "FLUX.1-Fill-dev", UNION, INPAINTING}
+    assert restricted > {"FLUX.1-dev", "FLUX.1-Fill-dev", "FLUX.1-Kontext-dev", "FLUX.1-Redux-dev", UNION, INPAINTING}
+    free = {"Apache-2.0", "MIT"}
+    assert {name for name, checkpoint in CATALOGUE.items() if checkpoint.licence not in free} == restricted
     for name in restricted:
-        assert "Non-Commercial" in CATALOGUE[name].licence
         assert CATALOGUE[name].acceptance_reason
         assert CATALOGUE[name].licence_url.startswith("https://")
 
 
 def test_every_checkpoint_has_a_home_and_a_revision_is_a_commit() -> None:
     for checkpoint in CATALOGUE.values():
-        assert (checkpoint.packaged is None) != (checkpoint.hub_id is None)
+        without_weights = checkpoint.name == WITHOUT_WEIGHTS
+        assert (checkpoint.packaged is not None) + (checkpoint.hub_id is not None) == (not without_weights)
         assert checkpoint.revision is None or len(checkpoint.revision) == 40
 
 
-def test_fill_erases_and_base_does_not() -> None:
+def test_each_family_runs_what_its_weights_were_trained_for() -> None:
+    base = {OperationName.GENERATE, OperationName.IMG2IMG, OperationName.INPAINT, OperationName.OUTPAINT}
+    runs = {
+        Family.BASE: base,
+        Family.CONTROL: base,
+        Family.FILL: {OperationName.INPAINT, OperationName.OUTPAINT, OperationName.ERASE},
+        Family.KONTEXT: {OperationName.INSTRUCT, OperationName.INPAINT},
+        Family.KLEIN: {OperationName.GENERATE, OperationName.INSTRUCT, OperationName.INPAINT, OperationName.OUTPAINT},
+    }
     for checkpoint in CATALOGUE.values():
-        assert (OperationName.ERASE in checkpoint.operations) == (checkpoint.family is Family.FILL)
-        assert (OperationName.GENERATE in checkpoint.operations) == (checkpoint.family is Family.BASE)
-        assert (OperationName.IMG2IMG in checkpoint.operations) == (checkpoint.family is Family.BASE)
+        assert checkpoint.operations == runs.get(checkpoint.family, set()), checkpoint.name
+        assert checkpoint.paints == bool(checkpoint.operations)
 
 
 def test_an_img2img_that_says_nothing_starts_from_its_picture() -> None:
@@ -134,7 +144,7 @@ UNSUITABLE = {
     "fill generates": ("flux-mini-fill", "generate", (), "checkpoint_unsuitable", "checkpoint"),
     "base erases": ("flux-mini", "erase", (), "checkpoint_unsuitable", "checkpoint"),
     "a ControlNet alone": ("flux-mini-canny", "inpaint", (), "checkpoint_unsuitable", "checkpoint"),
-    "control on Fill": ("flux-mini-fill", "inpaint", ("flux-mini-canny",), "control_unsupported", "controls"),
+    "control on schnell": ("FLUX.1-schnell", "inpaint", (UNION,), "control_unsupported", "controls[0].checkpoint"),
     "control for another base": (
         "FLUX.1-dev",
         "inpaint",
@@ -151,7 +161,7 @@ UNSUITABLE = {
 def test_what_a_checkpoint_cannot_do_is_refused_with_a_reason(name: str) -> None:
     checkpoint, operation, controls, code, field = UNSUITABLE[name]
     with pytest.raises(OperationError) as caught:
-        check(checkpoint, operation, tuple(control(net) for net in controls))
+        check(checkpoint, operation, Guides(controls=tuple(control(net) for net in controls)))
     assert (caught.value.code, caught.value.field) == (code, field)
 
 
@@ -256,12 +266,11 @@ def test_an_operation_is_judged_by_its_route_too() -> None:
     assert refusal(outpaint("flux-mini", inpainting_controlnet=INPAINTING)).code == "route_unsupported"
 
 
-def test_controls_and_an_inpainting_controlnet_are_not_had_at_once() -> None:
-    union = control(UNION)
-    refused = refusal(inpaint("FLUX.1-dev", controls=(union,), inpainting_controlnet=INPAINTING))
-    assert (refused.code, refused.field) == ("control_unsupported", "controls")
-    assert check_operation(inpaint("FLUX.1-dev", controls=(union,), route=Route.LATENT_MERGE))
-    as_control = refusal(inpaint("FLUX.1-dev", controls=(control(INPAINTING),)))
+def test_controls_act_beside_an_inpainting_controlnet_which_reads_no_control_images() -> None:
+    steered = Guides(controls=(control(UNION),))
+    assert check_operation(inpaint("FLUX.1-dev", guides=steered, inpainting_controlnet=INPAINTING))
+    assert check_operation(inpaint("FLUX.1-dev", guides=steered, route=Route.LATENT_MERGE))
+    as_control = refusal(inpaint("FLUX.1-dev", guides=Guides(controls=(control(INPAINTING),))))
     assert (as_control.code, as_control.field) == ("control_unsupported", "controls[0].checkpoint")
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from editing.blending import Blend, Intent, Join, Prefill, Route, SeamRetry
+from editing.checkpoints import Architecture
 from editing.engine import EditedImage, EditEngine, Progress
 from editing.errors import EditCancelled, EngineError, OperationError
-from editing.guides import Control, ControlKind, ControlMode
+from editing.guides import Control, ControlKind, ControlMode, Guides
 from editing.operations import Erase, Generate, Img2Img, Inpaint, Operation, Outpaint, Sampling
 from editing.placement import Placement
 from editing.rasters import Raster
@@ -59,7 +61,7 @@ def run(engine: EditEngine, operation: Operation) -> EditedImage:
 
 ROUTES: dict[str, tuple[Callable[[], Operation], str]] = {
     "mini generates": (generate, "generate"),
-    "mini generates with edges": (lambda: generate(controls=(control(picture=PICTURE),)), "generate"),
+    "mini generates with edges": (lambda: generate(guides=Guides(controls=(control(picture=PICTURE),))), "generate"),
     "mini makes a picture anew": (img2img, "img2img"),
     "mini fills": (inpaint, "fill"),
     "mini fills where it is told to": (lambda: inpaint(route=Route.FILL), "fill"),
@@ -70,9 +72,11 @@ ROUTES: dict[str, tuple[Callable[[], Operation], str]] = {
         lambda: inpaint("flux-mini", sampling=sampling(4, strength=0.3)),
         "latent_merge",
     ),
-    "mini inpaints with edges": (lambda: inpaint("flux-mini", controls=(control(),)), "latent_merge"),
+    "mini inpaints with edges": (lambda: inpaint("flux-mini", guides=Guides(controls=(control(),))), "latent_merge"),
     "mini inpaints with two controls": (
-        lambda: inpaint("flux-mini", controls=(control(), control(picture=PICTURE, mode=ControlMode.AS_IS))),
+        lambda: inpaint(
+            "flux-mini", guides=Guides(controls=(control(), control(picture=PICTURE, mode=ControlMode.AS_IS)))
+        ),
         "latent_merge",
     ),
     "mini fill outpaints": (outpaint, "fill"),
@@ -93,7 +97,7 @@ ROUTES: dict[str, tuple[Callable[[], Operation], str]] = {
         "inpainting_controlnet",
     ),
     "dev generates with Union-Pro-2.0": (
-        lambda: generate("FLUX.1-dev", controls=(control(UNION, picture=PICTURE),)),
+        lambda: generate("FLUX.1-dev", guides=Guides(controls=(control(UNION, picture=PICTURE),))),
         "generate",
     ),
     "schnell generates": (
@@ -115,7 +119,8 @@ def test_every_route_keeps_what_lies_outside_the_mask_and_says_what_it_did(engin
     assert facts.model_size[0] % 16 == facts.model_size[1] % 16 == 0
     assert set(facts.versions) >= {"torch", "diffusers", "transformers"}
     assert all(len(digest) == 64 for digest in facts.weights.values())
-    controls = getattr(operation, "controls", ())
+    guides = getattr(operation, "guides", Guides())
+    controls = guides.controls
     assert len(result.control_images) == len(controls)
     nets = {c.checkpoint for c in controls} | ({INPAINTING} if route == "inpainting_controlnet" else set())
     assert set(facts.checkpoints) == {operation.checkpoint, *nets}
@@ -150,7 +155,7 @@ def assert_outside_is_kept(operation: Operation, result: Raster) -> None:
 @pytest.mark.parametrize("size", [(16, 16), (17, 100), (130, 64), (100, 31)])
 def test_generate_gives_exactly_the_size_asked_for(engine: EditEngine, size: tuple[int, int]) -> None:
     plain = run(engine, generate(width=size[0], height=size[1]))
-    steered = run(engine, generate(width=size[0], height=size[1], controls=(control(picture=PICTURE),)))
+    steered = run(engine, generate(width=size[0], height=size[1], guides=Guides(controls=(control(picture=PICTURE),))))
     assert plain.raster.size == steered.raster.size == size
     assert steered.control_images[0].shape[1::-1] == steered.facts.model_size
 
@@ -192,7 +197,7 @@ def test_large_seeds_do_not_fall_together(engine: EditEngine) -> None:
         (inpaint("flux-mini", sampling=sampling(4, strength=0.5)), 2),
         (inpaint("flux-mini", sampling=sampling(4, strength=0.01)), 1),
         (inpaint(sampling=sampling(4)), 4),
-        (inpaint("flux-mini", sampling=sampling(4, strength=0.75), controls=(control(),)), 3),
+        (inpaint("flux-mini", sampling=sampling(4, strength=0.75), guides=Guides(controls=(control(),))), 3),
     ],
 )
 def test_progress_counts_the_steps_that_are_really_made(engine: EditEngine, operation: Operation, steps: int) -> None:
@@ -239,8 +244,8 @@ def test_a_step_callback_that_raises_gets_its_error_back_and_the_next_run_is_cle
 def test_a_control_acts_and_at_scale_zero_it_does_not(engine: EditEngine) -> None:
     for make in (generate, lambda **v: inpaint("flux-mini", **v)):
         plain = run(engine, make())
-        acting = run(engine, make(controls=(control(picture=PICTURE, scale=1.0, end=1.0),)))
-        silent = run(engine, make(controls=(control(picture=PICTURE, scale=0.0),)))
+        acting = run(engine, make(guides=Guides(controls=(control(picture=PICTURE, scale=1.0, end=1.0),))))
+        silent = run(engine, make(guides=Guides(controls=(control(picture=PICTURE, scale=0.0),))))
         # Encoding the control image draws from the same generator, so that silent and plain differ in their noise.
         assert acting.raster.pixel_sha256 != silent.raster.pixel_sha256
         assert plain.raster.size == acting.raster.size
@@ -250,7 +255,7 @@ def test_a_control_acts_and_at_scale_zero_it_does_not(engine: EditEngine) -> Non
 def test_each_of_two_controls_acts(engine: EditEngine, make: Callable[..., Operation]) -> None:
     def digest(*scales: float) -> str:
         controls = tuple(control(picture=PICTURE, scale=scale, end=1.0) for scale in scales)
-        return run(engine, make(controls=controls)).raster.pixel_sha256
+        return run(engine, make(guides=Guides(controls=controls))).raster.pixel_sha256
 
     assert len({digest(0.0, 0.0), digest(1.0, 0.0), digest(0.0, 0.5), digest(1.0, 0.5)}) == 4
 
@@ -428,19 +433,29 @@ def test_spilling_is_recorded(engine: EditEngine) -> None:
     assert (result.raster.pixels != PICTURE.pixels).any(axis=2)[MASK == 0].any()
 
 
+def kept(engine: EditEngine) -> dict[str, Any]:
+    """Checkpoints that are loaded, by name."""
+    return dict(engine._rooms[Architecture.FLUX1]._shelf._kept)
+
+
 def test_one_set_of_weights_serves_every_route_of_a_base(tiny_weights: dict[str, Path]) -> None:
-    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.building import build_engine
     from editing.diffusion.settings import EngineSettings, WeightsDtype
 
-    engine = DiffusionEngine(
+    engine = build_engine(
         EngineSettings(weights=tiny_weights, device="cpu", threads=1, dtype=WeightsDtype.BFLOAT16),
         accepted=lambda _name: True,
     )
     pointers, dtypes = set(), set()
-    for operation in (generate(), inpaint("flux-mini"), inpaint("flux-mini", controls=(control(),)), generate()):
+    for operation in (
+        generate(),
+        inpaint("flux-mini"),
+        inpaint("flux-mini", guides=Guides(controls=(control(),))),
+        generate(),
+    ):
         assert run(engine, operation).facts.dtype == "bfloat16"
-        loaded = engine._shelf._kept
-        base = next(kept for kept in loaded.values() if kept.checkpoint.name == "flux-mini")
+        loaded = kept(engine)
+        base = loaded["flux-mini"]
         parameters = [p for part in ("transformer", "vae", "text_encoder_2") for p in base.parts[part].parameters()]
         pointers.add(tuple(p.data_ptr() for p in parameters))
         dtypes |= {str(p.dtype) for p in base.parts["transformer"].parameters()}
@@ -451,7 +466,7 @@ def test_one_set_of_weights_serves_every_route_of_a_base(tiny_weights: dict[str,
 def test_fill_shares_the_bases_encoders_where_their_files_are_the_same(engine: EditEngine) -> None:
     run(engine, generate())
     run(engine, inpaint())
-    base, fill = engine._shelf._kept.values()
+    base, fill = kept(engine).values()
     assert base.parts["text_encoder_2"] is fill.parts["text_encoder_2"]
     assert base.parts["vae"] is fill.parts["vae"]
     assert base.parts["transformer"] is not fill.parts["transformer"]
@@ -460,14 +475,14 @@ def test_fill_shares_the_bases_encoders_where_their_files_are_the_same(engine: E
 def test_one_base_and_one_fill_are_kept(engine: EditEngine) -> None:
     for operation in (generate(), inpaint(), generate("FLUX.1-schnell"), inpaint()):
         run(engine, operation)
-    assert {kept.checkpoint.name for kept in engine._shelf._kept.values()} == {"FLUX.1-schnell", "flux-mini-fill"}
+    assert {loaded.checkpoint.name for loaded in kept(engine).values()} == {"FLUX.1-schnell", "flux-mini-fill"}
 
 
 @pytest.mark.parametrize(
     ("operation", "code"),
     [
         (generate("flux-mini-fill"), "checkpoint_unsuitable"),
-        (inpaint("flux-mini-fill", controls=(control(),)), "control_unsupported"),
+        (inpaint("FLUX.1-schnell", guides=Guides(controls=(control(),))), "control_unsupported"),
         (generate("nothing"), "checkpoint_unknown"),
         (generate(width=512, height=512), "size_unsupported"),
         (img2img(sampling=sampling(8, strength=0.9)), "strength_without_effect"),
@@ -479,19 +494,19 @@ def test_what_a_checkpoint_cannot_do_is_refused_and_no_other_runs(
     with pytest.raises(OperationError) as caught:
         run(engine, operation)
     assert caught.value.code == code
-    assert not engine._shelf._kept
+    assert not kept(engine)
 
 
 def test_weights_that_give_no_numbers_fail_by_name(tiny_weights: dict[str, Path]) -> None:
     import torch
 
-    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.building import build_engine
     from editing.diffusion.settings import EngineSettings
 
-    engine = DiffusionEngine(EngineSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)
+    engine = build_engine(EngineSettings(weights=tiny_weights, device="cpu", threads=1), accepted=lambda _name: True)
     run(engine, generate())
     with torch.no_grad():
-        next(iter(engine._shelf._kept.values())).parts["transformer"].proj_out.weight.fill_(float("nan"))
+        next(iter(kept(engine).values())).parts["transformer"].proj_out.weight.fill_(float("nan"))
     with pytest.raises(EngineError) as caught:
         run(engine, generate())
     assert caught.value.code == "engine_failed"

@@ -9,22 +9,24 @@ import pytest
 from editing.blending import Blend
 from editing.engine import EditedImage
 from editing.errors import EngineError
-from editing.guides import Control, ControlKind
+from editing.guides import Control, ControlKind, Guides
 from editing.operations import Generate, Inpaint
 from tests.editing.pictures import box_mask, raster, sampling
 
 
 def generate(checkpoint: str, controls: tuple[Control, ...] = ()) -> Generate:
-    return Generate(prompt="x", width=32, height=32, sampling=sampling(1), checkpoint=checkpoint, controls=controls)
+    return Generate(
+        prompt="x", width=32, height=32, sampling=sampling(1), checkpoint=checkpoint, guides=Guides(controls=controls)
+    )
 
 
 def run(
     weights: dict[str, Path], operation: Generate | Inpaint, accepted: Callable[[str], bool] | None = None
 ) -> EditedImage:
-    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.building import build_engine
     from editing.diffusion.settings import EngineSettings
 
-    engine = DiffusionEngine(
+    engine = build_engine(
         EngineSettings(weights=weights, hub_cache=Path("/nonexistent/hub"), device="cpu", threads=1),
         accepted=accepted or (lambda _name: True),
     )
@@ -169,11 +171,11 @@ def test_an_inpainting_controlnet_runs_is_recorded_and_asks_for_its_licence(tiny
 
 @pytest.mark.parametrize("memory", ["model_offload", "sequential_offload"])
 def test_offload_without_an_accelerator_is_refused_at_the_start(memory: str) -> None:
-    from editing.diffusion.engine import DiffusionEngine
+    from editing.diffusion.building import build_engine
     from editing.diffusion.settings import EngineSettings, MemoryProfile
 
     with pytest.raises(EngineError) as caught:
-        DiffusionEngine(EngineSettings(memory=MemoryProfile(memory), device="cpu"), accepted=lambda _name: True)
+        build_engine(EngineSettings(memory=MemoryProfile(memory), device="cpu"), accepted=lambda _name: True)
     assert caught.value.code == "offload_unavailable"
 
 

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from editing.errors import EngineError
 from tests.editing.tiny import scheduler  # imports the shim before diffusers
 
 import torch  # isort: skip
-from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline  # isort: skip
+from diffusers import FluxPipeline  # isort: skip
 
-from editing.diffusion.merging import LatentMerge, RecallingScheduler, first_steps, keep_mask, packed  # isort: skip
+from editing.diffusion.merging import LatentMerge, first_steps, keep_mask, packed  # isort: skip
 
 STEPS = 8
 
@@ -18,15 +17,10 @@ def uniform(value: float, side: int = 16) -> np.ndarray:
     return np.full((side, side), value, dtype=np.float32)
 
 
-def under_way(
-    clean: torch.Tensor, noise: torch.Tensor, *, begin: int = 0
-) -> tuple[RecallingScheduler, torch.Tensor, list[float]]:
-    """A scheduler whose run has mixed its start, as the pipelines do it."""
-    running = RecallingScheduler.from_config(scheduler().config)
+def sigmas_of_a_run() -> list[float]:
+    running = scheduler()
     running.set_timesteps(sigmas=np.linspace(1.0, 1 / STEPS, STEPS), mu=0.7)
-    running.set_begin_index(begin)
-    start = running.scale_noise(clean, running.timesteps[begin : begin + 1], noise)
-    return running, start, running.sigmas.tolist()
+    return running.sigmas.tolist()
 
 
 @pytest.mark.parametrize(
@@ -66,25 +60,12 @@ def test_latents_are_packed_as_the_pipelines_pack_them() -> None:
     assert torch.equal(packed(latents), FluxPipeline._pack_latents(latents, 1, 16, 4, 6))
 
 
-def test_the_recalling_scheduler_mixes_and_steps_as_diffusers_does() -> None:
-    clean, noise = torch.randn(2, 1, 16, 2, 2, generator=torch.Generator().manual_seed(0))
-    running, start, sigmas = under_way(clean, noise, begin=3)
-    plain = FlowMatchEulerDiscreteScheduler.from_config(scheduler().config)
-    plain.set_timesteps(sigmas=np.linspace(1.0, 1 / STEPS, STEPS), mu=0.7)
-    plain.set_begin_index(3)
-    assert torch.equal(start, plain.scale_noise(clean, plain.timesteps[3:4], noise))
-    assert torch.equal(start, sigmas[3] * noise + (1 - sigmas[3]) * clean)
-    assert running.clean is clean
-    assert running.noise is noise
-    assert RecallingScheduler.clean is None  # each run's own
-
-
 def test_kept_latents_stand_noised_to_the_step_that_comes_and_clean_after_the_last() -> None:
     clean, noise = torch.randn(2, 1, 16, 4, 4, generator=torch.Generator().manual_seed(0))
-    running, _, sigmas = under_way(clean, noise)
+    sigmas = sigmas_of_a_run()
     mask = np.zeros((32, 32), dtype=np.float32)
     mask[:8, :8], mask[:8, 8:16] = 1.0, 0.5
-    merge = LatentMerge(mask, running)
+    merge = LatentMerge(mask, clean=clean, noise=noise, sigmas=sigmas)
     model = torch.full((1, 4, 64), 7.0)
     for step in range(1, STEPS + 1):
         latents = FluxPipeline._unpack_latents(merge.before_step(step, model), 32, 32, 8)
@@ -98,15 +79,10 @@ def test_kept_latents_stand_noised_to_the_step_that_comes_and_clean_after_the_la
 
 def test_kept_latents_of_half_precision_are_as_noised_as_the_step_says() -> None:
     clean, noise = torch.randn(2, 1, 16, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.bfloat16)
-    running, _, sigmas = under_way(clean, noise)
-    merged = LatentMerge(uniform(0.0, 64), running).before_step(3, torch.zeros(1, 16, 64, dtype=torch.bfloat16))
+    sigmas = sigmas_of_a_run()
+    merge = LatentMerge(uniform(0.0, 64), clean=clean, noise=noise, sigmas=sigmas)
+    merged = merge.before_step(3, torch.zeros(1, 16, 64, dtype=torch.bfloat16))
     exact = packed(sigmas[3] * noise.double() + (1 - sigmas[3]) * clean.double())
     assert merged.dtype == torch.bfloat16
     bias = ((merged.double() - exact) * packed(noise.double())).mean() / (packed(noise.double()) ** 2).mean()
     assert abs(bias) < 2e-4  # a factor rounded to bfloat16 would be wrong by up to 2e-3
-
-
-def test_a_run_that_started_from_noise_alone_has_nothing_to_merge() -> None:
-    with pytest.raises(EngineError) as caught:
-        LatentMerge(uniform(0.5), RecallingScheduler.from_config(scheduler().config))
-    assert caught.value.code == "engine_failed"

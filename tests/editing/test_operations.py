@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from editing.errors import EditingError, MaskError, OperationError
-from editing.guides import Control, ControlKind, ControlMode
+from editing.guides import Control, ControlKind, ControlMode, Guides
 from editing.operations import Blend, Erase, Generate, Inpaint, Outpaint, Sampling
 from editing.placement import Placement
 from tests.editing.pictures import box_mask, raster, sampling
@@ -35,9 +35,9 @@ BAD = {
     "strength NaN": (lambda: sampling(strength=math.nan), "strength_out_of_range", "strength"),
     "width 15": (lambda: generate(width=15), "size_unsupported", "width"),
     "height 100,000": (lambda: generate(height=100_000), "size_unsupported", "height"),
-    "five controls": (lambda: generate(controls=(control(),) * 5), "control_too_many", "controls"),
+    "five controls": (lambda: generate(guides=Guides(controls=(control(),) * 5)), "control_too_many", "controls"),
     "generate without picture": (
-        lambda: generate(controls=(control(picture=None),)),
+        lambda: generate(guides=Guides(controls=(control(picture=None),))),
         "control_picture_missing",
         "controls[0].picture",
     ),
