@@ -6,8 +6,9 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from editing.tokens import Tokenizers
 from studio import __version__
-from studio.api import controls, docs, edits, errors, examples, health, images, jobs, models, records
+from studio.api import controls, docs, edits, errors, examples, health, images, jobs, models, records, tokens
 from studio.bootstrap import Services, build_services
 from studio.settings import load_settings
 
@@ -27,7 +28,8 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Studio", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.services = services
     app.state.decoding = CapacityLimiter(DECODING_THREADS)
-    for each in (edits, controls, jobs, images, records, models, health):
+    app.state.tokenizers = Tokenizers()
+    for each in (edits, controls, jobs, images, records, models, tokens, health):
         app.include_router(each.router)
     errors.add_handlers(app)
     app.add_middleware(errors.BodyLimit, limit=services.settings.max_body_bytes)

@@ -255,12 +255,13 @@ def settle_size(operation: str, parameters: Mapping[str, Any], native_pixels: in
     if operation not in SIZED:
         raise _unsized(operation, ratio)
     chosen = size_for(ratio, native_pixels, max_pixels)
-    size = (settled.get("width"), settled.get("height"))
-    if size == (None, None):
+    width, height = settled.get("width"), settled.get("height")
+    if width is None and height is None:
         settled["width"], settled["height"] = chosen
-    elif size != chosen and (None in size or size[0] * high != size[1] * wide):
+    elif (width, height) != chosen and (width is None or height is None or width * high != height * wide):
+        given = f"{width or 'any'} x {height or 'any'}"
         raise _conflict(
-            f"the aspect ratio {ratio} and a size of {size[0]} x {size[1]} say two things; give one of them",
+            f"the aspect ratio {ratio} and a size of {given} say two things; give one of them",
             "aspect_ratio",
             ratio,
             list(chosen),

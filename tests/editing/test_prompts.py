@@ -87,8 +87,8 @@ def test_no_text_raises_anything_but_its_own_error(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["a man :)", "(a man)", "16:9", "(16:9)", "at 12:30)", "(Mark 3:16,18)", "(see: note)", "(see: 3 cats)",
-     "sad :( :-(",     "(v:1.2.3)", "((nested) brackets)", "( unclosed", "closed )", "(see: note", "f(x): y", "() : ()", "C:\\cats",
-     "(neon\uff1a1.3)", "<word> and <word_1>", "  spaces  stay \n"],
+     "sad :( :-(", "(v:1.2.3)", "((nested) brackets)", "( unclosed", "closed )", "(see: note", "f(x): y",
+     "() : ()", "C:\\cats", "(neon\uff1a1.3)", "<word> and <word_1>", "  spaces  stay \n"],
 )  # fmt: skip
 def test_ordinary_language_is_text(text: str) -> None:
     assert parse_prompt(text) == Prompt(text, (Part(text),))
