@@ -31,8 +31,8 @@ def encode(parts: Mapping[str, Any], text: str, max_sequence_length: int) -> tup
         max_sequence_length: Tokens of T5; what a prompt has beyond them has no effect, whatever its weight.
 
     Returns:
-        T5's embeddings (1, max_sequence_length, d) and CLIP's pooled vector (1, d), each in its encoder's dtype and on
-        the device it runs on.
+        T5's embeddings (1, max_sequence_length, d) and CLIP's pooled vector (1, d), each on the device and in the dtype
+        that its encoder computes in.
 
     Raises:
         OperationError: The prompt's weights are malformed.
@@ -48,14 +48,14 @@ def encode(parts: Mapping[str, Any], text: str, max_sequence_length: int) -> tup
 def _embeddings(tokenizer: Any, encoder: Any, prompt: Prompt, length: int) -> torch.Tensor:
     prompt = _written_out(prompt, tokenizer)
     tokens = _tokens(tokenizer, [prompt.plain], length)
-    embedded = _run(encoder, tokens.input_ids)[0].to(encoder.dtype)
+    embedded: torch.Tensor = _run(encoder, tokens.input_ids)[0]
     if not prompt.weighted:
         return embedded
-    empty = _run(encoder, _tokens(tokenizer, [""], length).input_ids)[0].to(encoder.dtype)
+    empty: torch.Tensor = _run(encoder, _tokens(tokenizer, [""], length).input_ids)[0]
     weights = torch.tensor(weights_of(prompt, [tuple(span) for span in tokens.offset_mapping[0].tolist()]))
     weights = weights.to(embedded.device)[None, :, None]
     # In float32, and only where there is a weight: elsewhere nothing moves by a rounding.
-    moved = torch.lerp(empty.float(), embedded.float(), weights).to(encoder.dtype)
+    moved = torch.lerp(empty.float(), embedded.float(), weights).to(embedded.dtype)
     return torch.where(weights == 1.0, embedded, moved)
 
 
@@ -68,12 +68,12 @@ def _pooled(tokenizer: Any, encoder: Any, prompt: Prompt) -> torch.Tensor:
         if part.weight != 1.0:
             contributed = pooled.float() - _pool(tokenizer, encoder, prompt.without(index)).float()
             moved = moved + (part.weight - 1.0) * contributed
-    return moved.to(encoder.dtype)
+    return moved.to(pooled.dtype)
 
 
 def _pool(tokenizer: Any, encoder: Any, text: str) -> torch.Tensor:
     tokens = _tokens(tokenizer, [text], tokenizer.model_max_length)
-    pooled: torch.Tensor = _run(encoder, tokens.input_ids).pooler_output.to(encoder.dtype)
+    pooled: torch.Tensor = _run(encoder, tokens.input_ids).pooler_output
     return pooled
 
 

@@ -19,8 +19,8 @@ from editing.tokens import Reading, Tokenizers
 from studio.api.bodies import read_body
 from studio.api.security import Caller, services_of
 from studio.bootstrap import Services
+from studio.jobs.fields import Text
 from studio.jobs.flags import settle_size, take_flags
-from studio.jobs.requests import Text
 from studio.problems import Problem
 
 router = APIRouter(prefix="/v1/tokens", tags=["models"])
