@@ -92,8 +92,9 @@ def _store_in_fp8(model: nn.Module, part: Part, dtype: torch.dtype) -> None:
     kept = _KEPT_OF_TEXT if part in {Part.TEXT_ENCODER, Part.TEXT_ENCODER_2} else _KEPT_BESIDE_FP8
     with quiet_libraries():
         apply_layerwise_casting(model, torch.float8_e4m3fn, dtype, skip_modules_pattern=kept)
-    for layer in model.modules():
-        if isinstance(layer, nn.Linear) and layer.weight.dtype is torch.float8_e4m3fn:
+    linears: Iterator[Any] = (layer for layer in model.modules() if isinstance(layer, nn.Linear))
+    for layer in linears:
+        if layer.weight.dtype is torch.float8_e4m3fn:
             # PEFT makes a LoRA in the format of the weight it sits on, unless the layer names another: without this
             # the LoRA would be rounded to fp8, and could not even be multiplied.
             layer.compute_dtype = dtype

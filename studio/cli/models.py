@@ -1,35 +1,129 @@
-"""studio models: the checkpoints, and the licences that have to be accepted first."""
+"""studio models: the checkpoints, their licences and weights, and how this machine's memory is used."""
 
 import getpass
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from studio.cli.output import emit
-from studio.settings import load_settings
+from studio.settings import Settings, load_settings
 
-app = typer.Typer(no_args_is_help=True, help="List checkpoints and accept their licences.")
+if TYPE_CHECKING:
+    from editing.catalogue import Checkpoint
+    from studio.cli.machine import Memory
+
+app = typer.Typer(help="List checkpoints and accept their licences.")
+
+
+@app.callback(invoke_without_command=True)
+def _models(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_models()
 
 
 @app.command("list")
 def list_models(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """List every checkpoint: what it can do, its licence, and whether it may load."""
+    """List every checkpoint, its licence and weights, and how this machine's memory is used."""
     from editing.catalogue import CATALOGUE
     from studio import bootstrap
     from studio.api.models import model_view
+    from studio.cli.machine import memory_of
 
-    store = bootstrap.open_store(load_settings())
+    settings = load_settings()
+    store = bootstrap.open_store(settings)
     store.database.upgrade()
-    views = [
-        model_view(each, accepted=not each.needs_acceptance or store.licences.accepted(each.name) is not None)
-        for each in CATALOGUE.values()
-    ]
-    table = Table("checkpoint", "family", "operations", "licence", "may load")
-    for each in views:
-        may = "yes" if each.accepted else f"studio models accept {each.name}"
-        table.add_row(each.name, each.family, ", ".join(each.operations) or ", ".join(each.controls), each.licence, may)
-    emit(table, {"models": [each.model_dump() for each in views]}, as_json=as_json)
+    listed = []
+    for each in CATALOGUE.values():
+        accepted = not each.needs_acceptance or store.licences.accepted(each.name) is not None
+        listed.append(model_view(each, accepted=accepted).model_dump() | {"weights": _weights(each, settings)})
+    memory = memory_of(settings)
+    document = {"memory": _memory_view(memory), "models": listed}
+    if not as_json:
+        _print_memory(memory)
+    emit(_table(listed), document, as_json=as_json)
+
+
+def _weights(checkpoint: "Checkpoint", settings: Settings) -> str:
+    """Say where a checkpoint's weights are, without reading them."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    from editing.diffusion.settings import EngineSettings
+    from editing.diffusion.weights import locate
+    from editing.errors import EngineError
+
+    if checkpoint.hub_id is None and checkpoint.packaged is None:
+        return "none"
+    if checkpoint.packaged is None and checkpoint.name not in settings.weights:
+        if settings.revisions.get(checkpoint.name, checkpoint.revision) is None:
+            return "unpinned"
+        # The hub's own look-up takes half a second to import: not for what is plainly not there.
+        if not (Path(HF_HUB_CACHE) / f"models--{checkpoint.hub_id}".replace("/", "--")).is_dir():
+            return "missing"
+    try:
+        found = locate(checkpoint, EngineSettings(weights=settings.weights, revisions=settings.revisions))
+    except EngineError:
+        return "missing"
+    return {"packaged": "packaged", "local": f"folder: {found.folder}"}.get(found.revision, "hub cache")
+
+
+def _memory_view(memory: "Memory") -> dict[str, Any]:
+    layout = memory.layout
+    return {
+        "profile": layout.profile.value,
+        "reason": memory.reason,
+        "device": memory.device,
+        "total_bytes": memory.total_bytes,
+        "vae_tiling": layout.vae_tiling,
+        "parts": {
+            part.value: {"format": keeping.format.value, "waits": keeping.waits.value}
+            for part, keeping in layout.parts.items()
+        },
+    }
+
+
+def _print_memory(memory: "Memory") -> None:
+    from editing.memory import TILE
+
+    view = _memory_view(memory)
+    table = Table("part", "weights", "where they wait", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for part, keeping in view["parts"].items():
+        table.add_row(part, keeping["format"], keeping["waits"])
+    console = Console(highlight=False)
+    console.print(f"[bold]Memory: {view['profile']}[/bold] ({view['reason']})")
+    console.print(table)
+    if view["vae_tiling"]:
+        console.print(f"Pictures with a side above {TILE} pixels go through the VAE in tiles.")
+    console.print("Small parts, as all of flux-mini's, stay whole and on the device.\n")
+
+
+def _table(listed: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    table.add_column("checkpoint", overflow="fold", width=26)
+    table.add_column("family", no_wrap=True)
+    table.add_column("does")
+    table.add_column("licence")
+    table.add_column("loads", no_wrap=True)
+    table.add_column("weights", no_wrap=True)
+    for each in listed:
+        licence = each["licence"].removesuffix(" License")
+        may = "yes" if each["accepted"] else "accept"
+        table.add_row(each["name"], each["family"], _does(each), licence, may, each["weights"].partition(":")[0])
+    table.caption = "accept: read the licence, then studio models accept NAME"
+    if any(each["weights"] == "unpinned" for each in listed):
+        table.caption += "\nunpinned: name its folder in STUDIO_WEIGHTS, or a commit in STUDIO_REVISIONS"
+    return table
+
+
+def _does(view: Mapping[str, Any]) -> str:
+    named = ", ".join(view["operations"]) or ", ".join(view["controls"])
+    if view["inpainting"]:
+        named = "inpaint, outpaint"
+    return named or (f"beside {view['works_with'][0]}" if view["works_with"] else "")
 
 
 @app.command("accept")
