@@ -7,7 +7,7 @@ them: the net then paints what the picture was before.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import cv2
 import numpy as np
@@ -76,7 +76,7 @@ def gradient(pixels: Pixels) -> Pixels:
     return _three((lines * 255.0 + 0.5).astype(np.uint8))
 
 
-def _slope(lab: _Plane, sigma: float) -> tuple[_Plane, _Plane, _Plane]:
+def _slope(lab: npt.NDArray[Any], sigma: float) -> tuple[_Plane, _Plane, _Plane]:
     """Steepness over one scale, and the direction (across, down) in which colour changes most."""
     smooth = cv2.GaussianBlur(lab, (0, 0), sigma)
     across = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=sigma / 32.0).astype(np.float64)
@@ -167,7 +167,7 @@ def low_quality(pixels: Pixels) -> Pixels:
     noise = np.random.default_rng(_POOR_SEED).normal(0.0, _POOR_NOISE, small.shape)
     noisy = np.clip(np.rint(small + noise), 0, 255).astype(np.uint8)
     _, packed = cv2.imencode(".jpg", noisy[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _POOR_JPEG])
-    poor = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+    poor = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)
     return _enlarged(np.ascontiguousarray(poor[:, :, ::-1]), pixels)
 
 
@@ -181,7 +181,7 @@ def _enlarged(small: Pixels, like: Pixels) -> Pixels:
     return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
-def _three(plane: npt.NDArray[np.uint8]) -> Pixels:
+def _three(plane: npt.NDArray[Any]) -> Pixels:
     return np.repeat(plane[:, :, None], 3, axis=2).astype(np.uint8)
 
 

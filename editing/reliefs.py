@@ -83,4 +83,4 @@ def normal_picture(near: Plane) -> Pixels:
     normal = normal / np.maximum(length, _TINY)
     normal[(near < _BACKGROUND) | (length[:, :, 0] < _TINY)] = (0.0, 0.0, 1.0)
     shown = normal * np.array([-1.0, 1.0, 1.0])  # red to the left
-    return np.clip(np.rint(127.5 + 127.5 * shown), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(127.5 + 127.5 * shown), 0, 255), dtype=np.uint8)

@@ -90,4 +90,4 @@ def _draw_limb(
     middle = int((first[0] + last[0]) / 2.0 * width), int((first[1] + last[1]) / 2.0 * height)
     axes = int(math.hypot(across, down) / 2.0), radius
     outline = cv2.ellipse2Poly(middle, axes, int(math.degrees(math.atan2(down, across))), 0, 360, 1)
-    cv2.fillConvexPoly(canvas, outline, [int(part * _LIMB_SHADE) for part in colour])
+    cv2.fillConvexPoly(canvas, np.asarray(outline), [int(part * _LIMB_SHADE) for part in colour])
