@@ -34,6 +34,7 @@ from editing import (
 )
 from editing.catalogue import Checkpoint, check_operation
 from editing.decoding import MaskPolarity, decode_mask, decode_picture
+from editing.embeddings import check_words
 from editing.encoding import OutputFormat, check_side
 from editing.masks import threshold
 from editing.opening import PictureLimits
@@ -108,7 +109,8 @@ def build(operation: str, parameters: Mapping[str, Any], words: Words, load: Loa
         )
     desk = _Desk(parameters, words, load, limits)
     made = _operation(operation, desk)
-    _check_words(words, check_operation(made))
+    _check_weights(words, check_operation(made))
+    check_words((words.prompt or "", words.negative), [each["token"] for each in parameters.get("embeddings", ())])
     output_format = OutputFormat(parameters.get("output_format", OutputFormat.PNG))
     check_side(_size_of(made), output_format)
     return Built(
@@ -121,7 +123,8 @@ def build(operation: str, parameters: Mapping[str, Any], words: Words, load: Loa
     )
 
 
-def _check_words(words: Words, checkpoint: Checkpoint) -> None:
+def _check_weights(words: Words, checkpoint: Checkpoint) -> None:
+    """Weights must be well formed, and of use to the checkpoint."""
     require_plain(words.prompt or "", checkpoint)
     parse_prompt(words.prompt or "")
     try:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from studio.cli import app
 from studio.settings import Settings
+from tests.studio import matrix
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -80,3 +81,11 @@ def test_files_named_in_the_readmes_exist() -> None:
     ):
         for name in re.findall(r"`((?:tests|studio|editing|policy|storage|migrations)/[\w./-]+)`", readme.read_text()):
             assert (ROOT / name).exists(), f"{readme}: {name}"
+
+
+def test_the_table_of_operations_and_families_is_that_of_the_matrix() -> None:
+    """To write it anew: `python -c "from tests.studio import matrix; print(*matrix.table(), sep=chr(10))"`."""
+    readme = (ROOT / "editing" / "README.md").read_text()
+    shown = readme.split("<!-- matrix: ")[1].split("<!-- matrix ends -->")[0].splitlines()
+    assert [line for line in shown[1:] if line] == matrix.table()
+    assert (ROOT / "tests/studio/test_matrix.py").is_file()
