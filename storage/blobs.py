@@ -6,17 +6,19 @@ cut does not lose it, and no reader ever sees half of it.
 
 import errno
 import fcntl
+import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from storage.digests import checked_digest, sha256_hex
 from storage.errors import BlobCorruptError, BlobMissingError, BlobsUnavailableError, StorageFullError
 
+_CHUNK = 1 << 20
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # EFBIG: the process's file size limit
 
 WriteBytes = Callable[[int, memoryview], int]
@@ -32,6 +34,15 @@ class BlobStore(Protocol):
         Raises:
             StorageFullError: No room; nothing is left behind.
             BlobsUnavailableError: The store cannot be written.
+        """
+        ...
+
+    def put_file(self, file: BinaryIO) -> str:
+        """Keep what a file holds from its present place to its end, as `put`; it is never in memory as a whole.
+
+        Raises:
+            StorageFullError: No room; nothing is left behind.
+            BlobsUnavailableError: The file cannot be read or the store cannot be written.
         """
         ...
 
@@ -98,6 +109,21 @@ class FileBlobs:
                 self._write_durably(path, data)
         return digest
 
+    def put_file(self, file: BinaryIO) -> str:
+        """See `BlobStore.put_file`. What is there already is replaced by the same bytes, fresh and whole."""
+        hashed = hashlib.sha256()
+
+        def chunks() -> Iterator[bytes]:
+            while chunk := file.read(_CHUNK):
+                hashed.update(chunk)
+                yield chunk
+
+        with _named_failures(), self._turn(fcntl.LOCK_SH):
+            temporary = self._fill(chunks())
+            digest = hashed.hexdigest()
+            self._settle(temporary, self._path(digest))
+        return digest
+
     def get(self, digest: str) -> bytes:
         """See `BlobStore.get`."""
         path = self._path(digest)
@@ -130,7 +156,7 @@ class FileBlobs:
     def check_writable(self) -> None:
         """See `BlobStore.check_writable`: writes a small file, flushes it and removes it."""
         with _named_failures():
-            self._fill(b"studio").unlink()
+            self._fill([b"studio"]).unlink()
 
     def sweep(self, referenced: Collection[str], older_than: float) -> int:
         """See `BlobStore.sweep`. Files that a killed process left half-written go by the same age."""
@@ -148,7 +174,11 @@ class FileBlobs:
         return self._blobs / checked_digest(digest)[:2] / digest
 
     def _write_durably(self, path: Path, data: bytes) -> None:
-        temporary = self._fill(data)
+        self._settle(self._fill([data]), path)
+
+    @staticmethod
+    def _settle(temporary: Path, path: Path) -> None:
+        """Move a whole file to its place, for good."""
         try:
             _make_folder(path.parent)
             temporary.replace(path)
@@ -157,15 +187,16 @@ class FileBlobs:
             raise
         _flush_folder(path.parent)
 
-    def _fill(self, data: bytes) -> Path:
+    def _fill(self, chunks: Iterable[bytes]) -> Path:
         """Write a temporary file down to the disk; no trace of it is left when that fails."""
         _make_folder(self._incoming)
         descriptor, name = tempfile.mkstemp(dir=self._incoming)
         try:
             try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[self._write(descriptor, rest) :]
+                for chunk in chunks:
+                    rest = memoryview(chunk)
+                    while rest:
+                        rest = rest[self._write(descriptor, rest) :]
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from editing.tokens import Tokenizers
 from studio import __version__
-from studio.api import controls, docs, edits, errors, examples, health, images, jobs, models, records, tokens
+from studio.api import adapters, controls, docs, edits, errors, examples, health, images, jobs, models, records, tokens
 from studio.bootstrap import Services, build_services
 from studio.settings import load_settings
 
@@ -29,10 +29,11 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.decoding = CapacityLimiter(DECODING_THREADS)
     app.state.tokenizers = Tokenizers()
-    for each in (edits, controls, jobs, images, records, models, tokens, health):
+    for each in (edits, controls, jobs, images, records, models, adapters, tokens, health):
         app.include_router(each.router)
     errors.add_handlers(app)
-    app.add_middleware(errors.BodyLimit, limit=services.settings.max_body_bytes)
+    settings = services.settings
+    app.add_middleware(errors.BodyLimit, limit=settings.max_body_bytes, uploads=adapters.body_limits(settings))
     docs.add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # the way FastAPI documents for extending it
     return app

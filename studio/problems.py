@@ -54,6 +54,12 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "text_too_long": (422, "The text is too long"),
     "text_invalid": (422, "The text has characters that are not text"),
     "image_not_found": (422, "There is no such image, or it is not yours"),
+    "lora_not_found": (422, "There is no such LoRA, or it is not yours"),
+    "lora_name_taken": (409, "The name stands for another LoRA"),
+    "lora_known": (409, "The LoRA is there under another name"),
+    "embedding_not_found": (422, "There is no such embedding, or it is not yours"),
+    "embedding_name_taken": (409, "The name stands for another embedding"),
+    "embedding_known": (409, "The embedding is there under another name"),
     "base64_invalid": (422, "The image is neither base64 nor a digest"),
     "work_too_large": (422, "The request would take too long"),
     "image_refused": (422, "The picture was refused by the acceptable-use policy"),
@@ -68,7 +74,7 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "internal": (500, "Something went wrong on our side"),
 }
 
-_EDITING_STATUS: Final = {"picture_too_large": 413}
+_EDITING_STATUS: Final = {"picture_too_large": 413, "lora_too_large": 413, "embedding_too_large": 413}
 """Codes of `editing` that are not plain 422."""
 
 

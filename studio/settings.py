@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(50_000_000, ge=1, description="Largest picture file accepted, in bytes.")
     max_pixels: int = Field(100_000_000, ge=1, description="Most pixels (width x height) of a picture or canvas.")
     max_body_bytes: int = Field(140_000_000, ge=1, description="Largest request body accepted, in bytes.")
+    max_adapter_bytes: int = Field(1_000_000_000, ge=1, description="Largest LoRA accepted as an upload, in bytes.")
     max_model_steps: int = Field(
         5_000, ge=1, description="Most denoising steps of one request: variants x tries x passes x steps."
     )

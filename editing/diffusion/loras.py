@@ -311,7 +311,7 @@ def _fitted(given: torch.Tensor, inputs: int) -> torch.Tensor:
 def _replace_norm(hooks: ExitStack, norm: nn.Module, scale: torch.Tensor) -> None:
     """Control LoRAs bring norms of queries and keys of their own, which take the model's place whatever the weight."""
 
-    def normed(layer: nn.Module, args: tuple[Any, ...], out: torch.Tensor) -> torch.Tensor:
+    def normed(layer: Any, args: tuple[Any, ...], out: torch.Tensor) -> torch.Tensor:
         return functional.rms_norm(args[0], layer.normalized_shape, scale.to(out), layer.eps)
 
     hooks.callback(norm.register_forward_hook(normed).remove)

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -70,20 +71,28 @@ def add_handlers(app: FastAPI) -> None:
 
 
 class BodyLimit:
-    """ASGI middleware that refuses bodies over a limit, whether or not they declare their length."""
+    """ASGI middleware that refuses bodies over a limit, whether or not they declare their length.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    Args:
+        app: What it stands before.
+        limit: Largest body, in bytes.
+        uploads: Limits of paths that have their own.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, uploads: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._limit = limit
+        self._uploads = dict(uploads or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit = self._uploads.get(scope["path"], self._limit)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._limit:
-            await answer(self._problem(int(declared)))(scope, receive, send)
+        if declared.isdigit() and int(declared) > limit:
+            await answer(_too_large(int(declared), limit))(scope, receive, send)
             return
         received = 0
 
@@ -91,13 +100,12 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._limit:
-                raise self._problem(received)
+            if received > limit:
+                raise _too_large(received, limit)
             return message
 
         await self._app(scope, counted, send)
 
-    def _problem(self, size: int) -> Problem:
-        return Problem(
-            "body_too_large", f"A request may have up to {self._limit} bytes.", value=size, limit=self._limit
-        )
+
+def _too_large(size: int, limit: int) -> Problem:
+    return Problem("body_too_large", f"A request may have up to {limit} bytes.", value=size, limit=limit)

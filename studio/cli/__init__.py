@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from studio import __version__
-from studio.cli import bench, db, demo, edit, keys, models, records, serve
+from studio.cli import adapters, bench, db, demo, edit, keys, models, records, serve
 
 app = typer.Typer(
     name="studio",
@@ -22,6 +22,8 @@ app.add_typer(edit.app, name="edit")
 app.add_typer(records.app, name="records")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(adapters.loras, name="loras")
+app.add_typer(adapters.embeddings, name="embeddings")
 app.add_typer(db.app, name="db")
 app.add_typer(bench.app, name="bench")
 

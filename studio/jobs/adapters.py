@@ -6,19 +6,24 @@ file.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
+from editing import embeddings, loras
 from editing.catalogue import CATALOGUE
 from editing.checkpoints import Checkpoint, Family
-from editing.embeddings import check_encoders
-from editing.loras import check_architecture
-from storage import Adapter, AdapterKind, AdapterStore, NotFoundError
+from editing.tensorfiles import read_header
+from storage import Adapter, AdapterConflictError, AdapterKind, AdapterStore, BlobStore, NewAdapter, NotFoundError
 from studio.problems import Problem
 
 NAMES_SHOWN = 50
 """Most names that a problem lists."""
 
 _DIGEST = re.compile(r"sha256:([0-9a-fA-F]{64})")
+_NAMES = {
+    AdapterKind.LORA: re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
+    AdapterKind.EMBEDDING: re.compile(r"[A-Za-z0-9_-]{1,64}"),  # it is the word's token, unless a request says another
+}
 
 
 def resolve_loras(
@@ -65,7 +70,7 @@ def resolve_embeddings(
         field = f"embeddings[{index}].name"
         adapter = find_upload(AdapterKind.EMBEDDING, each["name"], owner, store, field)
         if checkpoint is not None:
-            check_encoders(adapter.name, adapter.facts, checkpoint, field=field)
+            embeddings.check_encoders(adapter.name, adapter.facts, checkpoint, field=field)
         found.append({"name": adapter.name, "token": each.get("token") or adapter.name, "digest": adapter.digest})
     return found
 
@@ -80,7 +85,7 @@ def _lora(
         return {"name": known.name, "weight": known.weight if weight is None else weight}
     adapter = find_upload(AdapterKind.LORA, given["name"], owner, store, field)
     if checkpoint is not None:
-        check_architecture(adapter.name, adapter.facts, checkpoint, field=field)
+        loras.check_architecture(adapter.name, adapter.facts, checkpoint, field=field)
     return {"name": adapter.name, "weight": 1.0 if weight is None else weight, "digest": adapter.digest}
 
 
@@ -120,3 +125,97 @@ def names_of(kind: AdapterKind, owner: str, store: AdapterStore) -> list[str]:
     """List what an owner can name: the catalogue's, then their uploads, newest first."""
     listed = [each.name for each in CATALOGUE.values() if kind is AdapterKind.LORA and each.family is Family.LORA]
     return [*listed, *(each.name for each in store.list(kind, owner, limit=NAMES_SHOWN).items)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A file that is to be kept.
+
+    Attributes:
+        kind: What it shall be.
+        name: What its owner calls it.
+        file: At its start, seekable.
+        size: Its length, in bytes.
+    """
+
+    kind: AdapterKind
+    name: str
+    file: BinaryIO
+    size: int
+
+
+def admit(upload: Upload, *, owner: str, key_id: str, blobs: BlobStore, store: AdapterStore, limit: int) -> Adapter:
+    """Judge a file by its header, then keep it: first the bytes, then the row.
+
+    Args:
+        upload: The file.
+        owner: Who may use it.
+        key_id: The key it came with.
+        blobs: Where the bytes go.
+        store: Where the row goes.
+        limit: Most bytes of a LoRA.
+
+    Returns:
+        The adapter. Nothing is written of a file that is refused, unless its name was: that leaves a blob to the
+        sweeper. The same file under the same name again is the same adapter.
+
+    Raises:
+        Problem: `lora_name_invalid`, `lora_name_taken`, `lora_known`, or the same of `embedding`.
+        OperationError: The file is no adapter that can be used.
+        StorageError: It cannot be kept.
+    """
+    kind = upload.kind.value
+    _check_name(upload)
+    most = limit if upload.kind is AdapterKind.LORA else embeddings.MAX_BYTES
+    header = read_header(upload.file, upload.size, what=kind, limit=most)
+    facts: dict[str, Any]
+    if upload.kind is AdapterKind.LORA:
+        lora = loras.facts_of(header)
+        loras.require_plain(lora)
+        facts = lora.to_json()
+    else:
+        facts = embeddings.facts_of(header).to_json()
+    upload.file.seek(0)
+    digest = blobs.put_file(upload.file)
+    new = NewAdapter(
+        owner=owner,
+        key_id=key_id,
+        kind=upload.kind,
+        name=upload.name,
+        digest=digest,
+        size_bytes=upload.size,
+        facts=facts,
+    )
+    try:
+        return store.add(new)
+    except AdapterConflictError as error:
+        raise _conflict(upload, error.existing) from error
+
+
+def _check_name(upload: Upload) -> None:
+    kind, pattern = upload.kind.value, _NAMES[upload.kind]
+    if not pattern.fullmatch(upload.name):
+        raise Problem(
+            f"{kind}_name_invalid",
+            f"The name must match {pattern.pattern}, got {upload.name[:80]!r}.",
+            "name",
+            upload.name,
+            pattern.pattern,
+        )
+    if upload.name in CATALOGUE:
+        raise Problem(
+            f"{kind}_name_taken", f"{upload.name} is a checkpoint's name; choose another.", "name", upload.name
+        )
+
+
+def _conflict(upload: Upload, existing: Adapter) -> Problem:
+    kind = upload.kind.value
+    if existing.name == upload.name:
+        return Problem(
+            f"{kind}_name_taken",
+            f"{upload.name} stands for another file; choose another name, or remove it first: "
+            f"DELETE /v1/{kind}s/{upload.name}",
+            "name",
+            upload.name,
+        )
+    return Problem(f"{kind}_known", f"This file is there already, as {existing.name}.", "file", existing.name)

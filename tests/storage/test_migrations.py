@@ -12,6 +12,7 @@ from tests.storage.conftest import HandClock, Stores
 
 ROOT = Path(__file__).parents[2]
 TABLES = {
+    "adapters",
     "alembic_version",
     "api_keys",
     "images",
