@@ -1,7 +1,7 @@
 """The engine protocol: what runs an operation, what it reports, and what it hands back."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from editing.blending import Intent, Join, Prefill
@@ -90,6 +90,8 @@ class EditFacts:
         sampling: The sampling that ran; after a retry, with the seed of the try that was kept.
         device: Where it ran, such as `cpu` or `cuda:0`.
         dtype: Number format of the weights, such as `float32`.
+        memory: How the weights were kept: `profile`, `formats` by part, and `exact`, whether each weight had the value
+            of its file; empty for a control map.
         threads: CPU threads of torch: bit-identity on a CPU may depend on it.
         versions: Version of every library that shapes the pixels, by name.
         box: Left, top, right, bottom (exclusive) of what the model saw, in pixels of the result, round all passes;
@@ -120,6 +122,7 @@ class EditFacts:
     blend: BlendFacts | None = None
     seam: Seam | None = None
     tries: tuple[SeamTry, ...] = ()
+    memory: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

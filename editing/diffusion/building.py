@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from editing.checkpoints import Architecture
 from editing.detectors import Detectors
-from editing.diffusion.devices import pick_device, torch_dtype
 from editing.diffusion.engine import DiffusionEngine, Ground
+from editing.diffusion.memory import Residency
+from editing.diffusion.placing import place
 from editing.diffusion.settings import EngineSettings
 from editing.errors import EngineError
 from editing.flux.room import Flux1Room
@@ -26,18 +27,26 @@ def build_engine(
         The engine.
 
     Raises:
-        EngineError: `device_unknown` or `offload_unavailable`.
+        EngineError: As `editing.diffusion.placing.place` raises.
     """
-    device = pick_device(settings)
-    dtype = torch_dtype(settings.dtype, device)
+    read = read_adapter or _nothing_uploaded
+    where = place(settings)
+    residency = Residency(where)
     return DiffusionEngine(
         {
-            Architecture.FLUX1: Flux1Room(settings, device=device, dtype=dtype, read_adapter=read_adapter or _nothing_uploaded),
-            Architecture.FLUX2: Flux2Room(settings, device=device, dtype=dtype),
+            Architecture.FLUX1: Flux1Room(settings, residency, keeps=where.keeps, read_adapter=read),
+            Architecture.FLUX2: Flux2Room(
+                settings, device=where.device, dtype=where.dtype, residence=residency, read_adapter=read
+            ),
         },
-        Detectors(settings, device=device, accepted=accepted),
+        Detectors(settings, device=where.device, accepted=accepted),
         accepted=accepted,
-        ground=Ground(device=str(device), dtype=str(dtype).removeprefix("torch."), threads=settings.threads),
+        ground=Ground(
+            device=str(where.device),
+            dtype=str(where.dtype).removeprefix("torch."),
+            threads=settings.threads,
+            exclusive=where.device.type != "cpu",
+        ),
     )
 
 

@@ -77,11 +77,13 @@ class Ground:
         device: Such as `cpu` or `cuda:0`.
         dtype: Number format of the weights.
         threads: CPU threads to set before each edit; None leaves torch's choice.
+        exclusive: Whether a room lets go of its weights before another loads: memory profiles count one room's.
     """
 
     device: str
     dtype: str
     threads: int | None
+    exclusive: bool = False
 
 
 class DiffusionEngine:
@@ -144,7 +146,7 @@ class DiffusionEngine:
             torch.set_num_threads(self._ground.threads)
             cv2.setNumThreads(self._ground.threads)
         start = time.perf_counter()
-        painter = self._rooms[plan.main.architecture].load(plan) if plan else None
+        painter = self._load(plan) if plan else None
         watch.lap("load", start)
         # 3. Run, 4. write down how.
         with quiet_libraries():
@@ -152,14 +154,19 @@ class DiffusionEngine:
             outcome = self._outcome(operation, plan, painter, watch)
             watch.lap("edit", start)
         watch.seconds["total"] = round(time.perf_counter() - begun, 4)
-        used = [*(painter.weights if painter else ())]
-        used += [each for detector in detectors_of(operation) for each in self._detectors.used(detector)]
-        facts = self._facts(operation, plan, used, outcome, watch)
+        facts = self._facts(operation, plan, painter, outcome, watch)
         return EditedImage(raster=outcome.raster, facts=facts, control_images=outcome.control_images)
 
     def _require_licences(self, checkpoints: Sequence[Checkpoint]) -> None:
         for checkpoint in checkpoints:
             require_licence(checkpoint, self._accepted)
+
+    def _load(self, plan: Plan) -> Painter:
+        if self._ground.exclusive:
+            for architecture, room in self._rooms.items():
+                if architecture is not plan.main.architecture:
+                    room.release()
+        return self._rooms[plan.main.architecture].load(plan)
 
     def _outcome(self, operation: Operation, plan: Plan | None, painter: Painter | None, watch: _Watch) -> Outcome:
         detect = self._detectors.detect
@@ -207,8 +214,15 @@ class DiffusionEngine:
         return paint
 
     def _facts(
-        self, operation: Operation, plan: Plan | None, used: Sequence[UsedWeights], outcome: Outcome, watch: _Watch
+        self,
+        operation: Operation,
+        plan: Plan | None,
+        painter: Painter | None,
+        outcome: Outcome,
+        watch: _Watch,
     ) -> EditFacts:
+        used = [*(painter.weights if painter else ())]
+        used += [each for detector in detectors_of(operation) for each in self._detectors.used(detector)]
         return EditFacts(
             checkpoint=operation.checkpoint,
             route=plan.route if plan else operation.name.value,
@@ -217,6 +231,7 @@ class DiffusionEngine:
             sampling=outcome.sampling,
             device=self._ground.device,
             dtype=self._ground.dtype,
+            memory=painter.memory if painter else {},
             threads=torch.get_num_threads(),
             versions=dict(self._versions),
             box=outcome.box.edges if outcome.box else None,

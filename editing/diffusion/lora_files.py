@@ -111,6 +111,10 @@ class LoraShelf:
             for file in files
         ]
 
+    def release(self) -> None:
+        """Give back the memory of every LoRA."""
+        self._rack.forget()
+
     def _of_catalogue(self, checkpoint: Checkpoint, weight: float, *, control: bool = False) -> LoraFile:
         path = lora_file(locate(checkpoint, self._settings).folder)
         return LoraFile(name=checkpoint.name, digest=self._digests.of(path), weight=weight, path=path, control=control)

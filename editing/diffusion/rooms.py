@@ -112,6 +112,11 @@ class Painter(Protocol):
         """Everything that takes part in its runs."""
         ...
 
+    @property
+    def memory(self) -> Mapping[str, object]:
+        """How the weights are kept, for the record: a format that is not exact gives other pixels."""
+        ...
+
     def paint(self, run: Run, *, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
         """Run the model once.
 
@@ -146,4 +151,8 @@ class Room(Protocol):
             EngineError: A checkpoint cannot be loaded.
             OperationError: An uploaded file does not fit the checkpoint.
         """
+        ...
+
+    def release(self) -> None:
+        """Let go of everything that is loaded or remembered, to make room for another architecture."""
         ...

@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 
 from editing.catalogue import find
+from editing.diffusion.memory import Residency
 from editing.diffusion.merging import packed
 from editing.diffusion.noise import noise_after_one_draw, seeded_generator
+from editing.diffusion.placing import place
 from editing.diffusion.quiet import quiet_libraries
 from editing.diffusion.settings import EngineSettings
-from editing.diffusion.devices import pick_device, torch_dtype
 from editing.flux.loading import CheckpointShelf  # imports the shim before diffusers
 from editing.masks import LATENT_CELL
 from editing.rasters import Mask, Pixels
@@ -43,13 +44,13 @@ class FillBaselines:
             settings: Those of the engine that is compared; its threads are torch's in this process.
 
         Raises:
-            EngineError: `device_unknown` or `offload_unavailable`.
+            EngineError: As `place` raises.
         """
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
-        self._device = pick_device(settings)
-        self._dtype = torch_dtype(settings.dtype, self._device)
-        self._shelf = CheckpointShelf(settings, device=self._device, dtype=self._dtype)
+        where = place(settings)
+        self._device, self._dtype = where.device, where.dtype
+        self._shelf = CheckpointShelf(settings, Residency(where), keeps=1)
 
     def plain(
         self, pixels: Pixels, mask: Mask, prompt: str, *, size: tuple[int, int], seed: int, steps: int, guidance: float

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from editing.checkpoints import Family
+from editing.diffusion.memory import Residency
 from editing.diffusion.merging import keep_mask, packed
 from editing.diffusion.rooms import Run
 from editing.flux.latents import LatentEncoder, mask_plane, packed_mask, picture_tensor, positions
@@ -50,7 +51,7 @@ class Models:
         inpainting: The ControlNet that reads the masked picture, or None.
         adapters: Redux and image adapters, by name.
         channels: Names of controls whose image is read as further channels.
-        device: Where runs happen; weights that wait elsewhere come there when they are called.
+        residency: Where they wait, and where they run.
     """
 
     main: LoadedCheckpoint
@@ -58,7 +59,29 @@ class Models:
     inpainting: LoadedCheckpoint | None
     adapters: Mapping[str, LoadedCheckpoint]
     channels: frozenset[str]
-    device: torch.device
+    residency: Residency
+
+    @property
+    def device(self) -> torch.device:
+        """Where runs happen; weights that wait elsewhere come there when they are called."""
+        return self.residency.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What is computed in."""
+        return self.residency.dtype
+
+    @property
+    def modules(self) -> Mapping[str, Any]:
+        """Every model that takes part, by the name under which it was settled."""
+        found = dict(self.part)
+        readers = [*self.readers.values(), *([self.inpainting] if self.inpainting else [])]
+        found |= {f"controlnet:{each.checkpoint.name}": each.parts["controlnet"] for each in readers}
+        for each in self.adapters.values():
+            found[f"image_encoder:{each.checkpoint.name}"] = each.parts["image_encoder"]
+            if "image_embedder" in each.parts:
+                found[f"image_encoder:{each.checkpoint.name}:embedder"] = each.parts["image_embedder"]
+        return {name: each for name, each in found.items() if isinstance(each, torch.nn.Module)}
 
     @property
     def part(self) -> Mapping[str, Any]:

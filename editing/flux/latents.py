@@ -17,25 +17,24 @@ class LatentEncoder:
 
     What is remembered is the posterior, not a sample of it: each run draws its own sample from its own generator, so
     that a remembered encoding gives the same bits, and leaves the generator in the same state, as a fresh one.
+
+    Attributes:
+        dtype: What it computes in.
     """
 
-    def __init__(self, vae: Any, memo: Memo[Any], digests: tuple[str, ...]) -> None:
+    def __init__(self, vae: Any, memo: Memo[Any], digests: tuple[str, ...], *, dtype: torch.dtype) -> None:
         """Set up.
 
         Args:
             vae: diffusers' AutoencoderKL.
             memo: Where posteriors are kept.
             digests: Of its weights; part of every key.
+            dtype: What it computes in.
         """
         self._vae = vae
         self._memo = memo
         self._digests = digests
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Number format of the autoencoder."""
-        dtype: torch.dtype = self._vae.dtype
-        return dtype
+        self.dtype = dtype
 
     @property
     def channels(self) -> int:

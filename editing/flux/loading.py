@@ -1,7 +1,7 @@
 """Loading: from a checkpoint's folder to models in memory, safetensors only and never from the network."""
 
 import gc
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from editing.checkpoints import Checkpoint, Family
+from editing.diffusion.memory import Residency
 from editing.diffusion.quiet import quiet_libraries  # imports the shim before diffusers
 from editing.diffusion.rooms import UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.diffusion.weights import ADAPTER_FILE, PIPELINE_PARTS, Digests, locate
 from editing.errors import EngineError
 from editing.flux.inpainting import MASK_CHANNELS, InpaintingControlNet
-from editing.memory import MemoryProfile
 
 from diffusers import FluxControlNetModel, FluxPipeline, FluxPriorReduxPipeline  # isort: skip
 from transformers import CLIPVisionModelWithProjection  # isort: skip
@@ -26,7 +26,6 @@ _CHANNELS = {Family.FILL: 384, Family.CONTROL: 128}
 _SHAREABLE = ("vae", "text_encoder", "text_encoder_2")
 _LOADED = (*PIPELINE_PARTS, "tokenizer", "tokenizer_2", "scheduler")
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError)
-_ALL_ON_DEVICE = {None, MemoryProfile.GB48, MemoryProfile.CPU}
 _KEPT = {Family.CONTROLNET: 2, Family.REDUX: 1, Family.IP_ADAPTER: 1}
 """Checkpoints of a family that stay loaded beside those of the edit in hand; one of every other family."""
 
@@ -67,16 +66,19 @@ class LoadedCheckpoint:
 
 
 class CheckpointShelf:
-    """Loads checkpoints and keeps a few: one of each family that paints, two ControlNets, one of each adapter.
+    """Loads checkpoints and keeps a few.
 
-    With offload it keeps one that paints. What an edit needs stays, however many ControlNets that is. Those that paint
-    share every text encoder and autoencoder whose files are the same.
+    As many that paint stay as the memory profile says, at most one of each family,
+    two ControlNets and one of each adapter.
+
+    What an edit needs stays, however many ControlNets that is. Those that paint share every text encoder and
+    autoencoder whose files are the same.
     """
 
-    def __init__(self, settings: EngineSettings, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, settings: EngineSettings, residency: Residency, *, keeps: int) -> None:
         self._settings = settings
-        self._device = device
-        self._dtype = dtype
+        self._residency = residency
+        self._keeps = keeps
         self._digests = Digests()
         self._kept: dict[str, LoadedCheckpoint] = {}
 
@@ -119,26 +121,32 @@ class CheckpointShelf:
 
     def _make_room(self, checkpoint: Checkpoint, beside: Collection[str]) -> None:
         """Let go of the oldest that this one takes the place of."""
-        offloads = self._settings.memory not in _ALL_ON_DEVICE
-
-        def rivals(other: LoadedCheckpoint) -> bool:
-            if checkpoint.paints and offloads:
-                return other.checkpoint.paints
-            return other.checkpoint.family is checkpoint.family
-
-        rivalling = [name for name, loaded in self._kept.items() if rivals(loaded)]
-        most = 1 if checkpoint.paints else _KEPT.get(checkpoint.family, 1)
-        surplus = max(0, len(rivalling) + 1 - most)
-        evicted = [name for name in rivalling if name not in beside][:surplus]
+        kept = list(self._kept.values())
+        evicted = _surplus(
+            [each for each in kept if each.checkpoint.family is checkpoint.family],
+            most=1 if checkpoint.paints else _KEPT.get(checkpoint.family, 1),
+            beside=beside,
+        )
+        if checkpoint.paints:
+            left = [each for each in kept if each.checkpoint.paints and each.checkpoint.name not in evicted]
+            evicted |= _surplus(left, most=self._keeps, beside=beside)
         for name in evicted:
             del self._kept[name]
         if evicted:
-            gc.collect()
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
+            self._free()
+
+    def release(self) -> None:
+        """Let go of every checkpoint."""
+        self._kept.clear()
+        self._free()
+
+    def _free(self) -> None:
+        gc.collect()
+        if self._residency.device.type != "cpu":
+            torch.accelerator.empty_cache()
 
     def _load(self, checkpoint: Checkpoint, folder: Path, digests: Mapping[str, str]) -> dict[str, Any]:
-        options = {"local_files_only": True, "use_safetensors": True, "dtype": self._dtype}
+        options = {"local_files_only": True, "use_safetensors": True, "dtype": self._residency.dtype}
         loaders: dict[Family, Callable[[], dict[str, Any]]] = {
             Family.CONTROLNET: lambda: self._controlnet(checkpoint, folder, options),
             Family.REDUX: lambda: self._redux(folder, options),
@@ -149,23 +157,27 @@ class CheckpointShelf:
         pipeline = FluxPipeline.from_pretrained(folder, **options, **self._shared(digests))
         parts = {name: getattr(pipeline, name) for name in _LOADED}
         for name in PIPELINE_PARTS:
-            parts[name] = self._placed(parts[name].eval())
+            self._residency.settle({name: parts[name].eval()})
         return parts
 
     def _controlnet(self, checkpoint: Checkpoint, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
         net_class = FluxControlNetModel if checkpoint.inpainting is None else InpaintingControlNet
-        return {"controlnet": self._placed(net_class.from_pretrained(folder, **options).eval())}
+        net = net_class.from_pretrained(folder, **options).eval()
+        self._residency.settle({"controlnet": net})
+        return {"controlnet": net}
 
     def _redux(self, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
         pipeline = FluxPriorReduxPipeline.from_pretrained(folder, **options)
         parts = {name: getattr(pipeline, name) for name in ("image_encoder", "image_embedder", "feature_extractor")}
-        for name in ("image_encoder", "image_embedder"):
-            parts[name] = self._placed(parts[name].eval())
+        self._residency.settle({"image_encoder": parts["image_encoder"].eval()})
+        # No layer of the loop, and small: it is kept as the encoder's last layer would be.
+        self._residency.settle({"image_encoder:embedder": parts["image_embedder"].eval()})
         return parts
 
     def _adapter(self, folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-        encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", **options)
-        return {"image_encoder": self._placed(encoder.eval()), "weights": load_file(folder / ADAPTER_FILE)}
+        encoder = CLIPVisionModelWithProjection.from_pretrained(folder / "image_encoder", **options).eval()
+        self._residency.settle({"image_encoder": encoder})
+        return {"image_encoder": encoder, "weights": load_file(folder / ADAPTER_FILE)}
 
     def _shared(self, digests: Mapping[str, str]) -> dict[str, Any]:
         shared = {}
@@ -176,8 +188,11 @@ class CheckpointShelf:
                     shared[part] = kept.parts[part]
         return shared
 
-    def _placed(self, model: Any) -> Any:
-        return model.to(self._device) if self._settings.memory in _ALL_ON_DEVICE else model
+
+def _surplus(loaded: Sequence[LoadedCheckpoint], *, most: int, beside: Collection[str]) -> set[str]:
+    """Of checkpoints that take each other's place, the oldest that go for one more; what the edit needs stays."""
+    free = [each.checkpoint.name for each in loaded if each.checkpoint.name not in beside]
+    return set(free[: max(0, len(loaded) + 1 - most)])
 
 
 def _check_channels(loaded: LoadedCheckpoint) -> None:

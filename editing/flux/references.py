@@ -9,6 +9,7 @@ from PIL import Image
 
 from editing.diffusion.torchvision_shim import ensure_torchvision
 from editing.errors import EngineError
+from editing.flux.conditions import Models
 from editing.flux.loading import LoadedCheckpoint
 from editing.rasters import Pixels
 
@@ -20,13 +21,14 @@ _PROJECTION = ("ip_adapter_proj_model.", "image_proj.")
 _BLOCKS = ("double_blocks.", "ip_adapter.")
 
 
-def redux_tokens(redux: LoadedCheckpoint, pixels: Pixels, weight: float) -> torch.Tensor:
+def redux_tokens(redux: LoadedCheckpoint, pixels: Pixels, weight: float, models: Models) -> torch.Tensor:
     """Turn a picture into text tokens, as FLUX.1 Redux does.
 
     Args:
         redux: The loaded checkpoint.
         pixels: uint8 (h, w, 3), sRGB, any size: its image processor scales it.
         weight: Factor of the tokens; 1 is what Redux was trained with.
+        models: Say where and in what to compute.
 
     Returns:
         (1, tokens, width of T5), to be laid behind the prompt's.
@@ -35,18 +37,19 @@ def redux_tokens(redux: LoadedCheckpoint, pixels: Pixels, weight: float) -> torc
     values = redux.parts["feature_extractor"].preprocess(
         images=[Image.fromarray(pixels)], do_resize=True, return_tensors="pt", do_convert_rgb=True
     )
-    values = values["pixel_values"].to(device=encoder.device, dtype=encoder.dtype)
+    values = values["pixel_values"].to(device=models.device, dtype=models.dtype)
     hidden = encoder(pixel_values=values).last_hidden_state
     tokens: torch.Tensor = embedder(hidden).image_embeds
     return tokens * weight if weight != 1.0 else tokens
 
 
-def adapter_embeds(adapter: LoadedCheckpoint, pixels: Pixels) -> torch.Tensor:
+def adapter_embeds(adapter: LoadedCheckpoint, pixels: Pixels, models: Models) -> torch.Tensor:
     """Look at a picture as an image prompt adapter does.
 
     Args:
         adapter: The loaded checkpoint.
         pixels: uint8 (h, w, 3), sRGB, any size.
+        models: Say where and in what to compute.
 
     Returns:
         (1, 1, width of CLIP).
@@ -54,16 +57,16 @@ def adapter_embeds(adapter: LoadedCheckpoint, pixels: Pixels) -> torch.Tensor:
     encoder = adapter.parts["image_encoder"]
     side = int(encoder.config.image_size)
     seen = CLIPImageProcessor(size=side, crop_size=side)(Image.fromarray(pixels), return_tensors="pt").pixel_values
-    embeds: torch.Tensor = encoder(seen.to(device=encoder.device, dtype=encoder.dtype)).image_embeds
+    embeds: torch.Tensor = encoder(seen.to(device=models.device, dtype=models.dtype)).image_embeds
     return embeds[None]
 
 
 @contextmanager
-def adapted(transformer: Any, adapters: Sequence[LoadedCheckpoint], weights: Sequence[float]) -> Iterator[None]:
+def adapted(models: Models, adapters: Sequence[LoadedCheckpoint], weights: Sequence[float]) -> Iterator[None]:
     """Let a transformer look at pictures for the time of one run; afterwards it is as it was, however the run ended.
 
     Args:
-        transformer: diffusers' FluxTransformer2DModel.
+        models: Whose transformer shall look at them.
         adapters: One loaded adapter for each picture, in order; one adapter may serve several.
         weights: Weight of each.
 
@@ -76,14 +79,18 @@ def adapted(transformer: Any, adapters: Sequence[LoadedCheckpoint], weights: Seq
     if not adapters:
         yield
         return
+    transformer, residency = models.part["transformer"], models.residency
     processors = dict(transformer.attn_processors)
     try:
-        _attach(transformer, adapters, weights)
+        with residency.changing("transformer", transformer):
+            _attach(transformer, adapters, weights)
+            _compute_in(transformer, models.dtype)
         yield
     finally:
-        transformer.set_attn_processor(processors)
-        transformer.encoder_hid_proj = None
-        transformer.config.encoder_hid_dim_type = None
+        with residency.changing("transformer", transformer):
+            transformer.set_attn_processor(processors)
+            transformer.encoder_hid_proj = None
+            transformer.config.encoder_hid_dim_type = None
 
 
 def _attach(transformer: Any, adapters: Sequence[LoadedCheckpoint], weights: Sequence[float]) -> None:
@@ -100,6 +107,13 @@ def _attach(transformer: Any, adapters: Sequence[LoadedCheckpoint], weights: Seq
     for processor in transformer.attn_processors.values():
         if hasattr(processor, "scale"):
             processor.scale = list(weights)
+
+
+def _compute_in(transformer: Any, dtype: torch.dtype) -> None:
+    """What was attached has the format in which the transformer is kept, which may be no format to compute in."""
+    attached = [each for each in transformer.attn_processors.values() if isinstance(each, torch.nn.Module)]
+    for module in (*attached, transformer.encoder_hid_proj):
+        module.to(dtype=dtype)
 
 
 def _by_part(weights: Mapping[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:

@@ -1,7 +1,8 @@
 """FLUX.1's room: loads what a plan takes, and runs it on one crop after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import torch
 
 from editing.checkpoints import Family
 from editing.colour import srgb_pixels
-from editing.diffusion.lora_files import LoraShelf
+from editing.diffusion.lora_files import UPLOADED, LoraShelf
 from editing.diffusion.loras import LoraFile
 from editing.diffusion.memo import Memo
+from editing.diffusion.memory import Residency
 from editing.diffusion.quiet import quiet_libraries
 from editing.diffusion.rooms import Plan, Run, UsedWeights
 from editing.diffusion.settings import EngineSettings
@@ -19,18 +21,21 @@ from editing.engine import Progress
 from editing.entries import find
 from editing.errors import EditCancelled, EditingError, EngineError
 from editing.flux.conditions import Models, Text, joined
+from editing.flux.embeddings import learnt
 from editing.flux.emphasis import encode
 from editing.flux.latents import LatentEncoder
-from editing.flux.loading import CheckpointShelf, LoadedCheckpoint
+from editing.flux.loading import CheckpointShelf
 from editing.flux.references import adapted, adapter_embeds, redux_tokens
 from editing.flux.sampler import Sampling
-from editing.guides import Reference, ReferenceKind
+from editing.guides import Guides, Reference, ReferenceKind
 from editing.rasters import Pixels, Raster
 
 KEPT_TEXTS = 32
 """Prompts whose embeddings are kept: 4.2 MB each for FLUX.1 in bfloat16."""
 KEPT_PICTURES = 8
 """Pictures whose encodings are kept: 2 MB each at 1024x1024 in bfloat16."""
+_BLACK = np.zeros((16, 16, 3), dtype=np.uint8)
+"""What an image adapter sees in the second pass of true CFG."""
 _RUN_ERRORS = (RuntimeError, ValueError, TypeError, LookupError)
 
 
@@ -45,22 +50,23 @@ class Flux1Room:
     def __init__(
         self,
         settings: EngineSettings,
+        residency: Residency,
         *,
-        device: torch.device,
-        dtype: torch.dtype,
+        keeps: int = 2,
         read_adapter: Callable[[str], bytes],
     ) -> None:
         """Set up; nothing is loaded yet.
 
         Args:
-            settings: How to load.
-            device: Where to run.
-            dtype: Number format of the weights.
+            settings: Where weights lie.
+            residency: Where models wait, and where they run.
+            keeps: Checkpoints that paint which stay loaded.
             read_adapter: Digest -> the bytes of an uploaded LoRA or embedding.
         """
-        self._device = device
-        self._shelf = CheckpointShelf(settings, device=device, dtype=dtype)
+        self._residency = residency
+        self._shelf = CheckpointShelf(settings, residency, keeps=keeps)
         self._loras = LoraShelf(settings, read_adapter)
+        self._read_adapter = read_adapter
         self.texts: Memo[Text] = Memo(kept=KEPT_TEXTS)
         self.pictures: Memo[Any] = Memo(kept=KEPT_PICTURES)
 
@@ -96,39 +102,55 @@ class Flux1Room:
             inpainting=loaded[plan.inpainting.name] if plan.inpainting else None,
             adapters=of_family(Family.REDUX, Family.IP_ADAPTER),
             channels=frozenset(channels),
-            device=self._device,
+            residency=self._residency,
         )
         files = self._loras.find(plan.guides.loras, plan.guides.controls)
-        return Flux1Painter(models, self._loras, files, texts=self.texts, pictures=self.pictures)
+        tools = Tools(loras=self._loras, read_adapter=self._read_adapter, texts=self.texts, pictures=self.pictures)
+        return Flux1Painter(models, plan.guides, files, tools)
+
+    def release(self) -> None:
+        """Let go of everything that is loaded or remembered; see `Room.release`."""
+        self._shelf.release()
+        self._loras.release()
+        self.texts.clear()
+        self.pictures.clear()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What every edit of a room shares.
+
+    Attributes:
+        loras: Finds and applies LoRAs.
+        read_adapter: Digest -> the bytes of an uploaded file.
+        texts: Where embeddings are kept.
+        pictures: Where encodings are kept.
+    """
+
+    loras: LoraShelf
+    read_adapter: Callable[[str], bytes]
+    texts: Memo[Text]
+    pictures: Memo[Any]
 
 
 class Flux1Painter:
     """Loaded weights, ready for the runs of one edit; implements `editing.diffusion.rooms.Painter`."""
 
-    def __init__(
-        self,
-        models: Models,
-        loras: LoraShelf,
-        files: Sequence[LoraFile],
-        *,
-        texts: Memo[Text],
-        pictures: Memo[Any],
-    ) -> None:
+    def __init__(self, models: Models, guides: Guides, files: Sequence[LoraFile], tools: Tools) -> None:
         """Take up loaded weights.
 
         Args:
             models: What paints, and all that steers it.
-            loras: Applies LoRAs.
+            guides: What steers it.
             files: LoRAs of this edit.
-            texts: Where embeddings are kept.
-            pictures: Where encodings are kept.
+            tools: What every edit shares.
         """
         self._models = models
-        self._loras = loras
+        self._guides = guides
         self._files = files
-        self._texts = texts
+        self._tools = tools
         main = models.main
-        self._encoder = LatentEncoder(main.parts["vae"], pictures, main.part_digest("vae"))
+        self._encoder = LatentEncoder(main.parts["vae"], tools.pictures, main.part_digest("vae"), dtype=models.dtype)
 
     @property
     def weights(self) -> Sequence[UsedWeights]:
@@ -138,7 +160,17 @@ class Flux1Painter:
         if models.inpainting is not None:
             every.append(models.inpainting)
         loaded = [each.used for each in {each.checkpoint.name: each for each in every}.values()]
-        return [*loaded, *self._loras.used(self._files)]
+        words = [
+            UsedWeights(name=f"embedding:{each.token}", revision=UPLOADED, digests={"file": each.digest})
+            for each in self._guides.embeddings
+        ]
+        return [*loaded, *self._tools.loras.used(self._files), *words]
+
+    @property
+    def memory(self) -> Mapping[str, object]:
+        """How the weights are kept, for the record."""
+        facts: Mapping[str, object] = self._models.residency.facts(self._models.modules)
+        return facts
 
     def paint(self, run: Run, *, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
         """Run the model once; see `Painter.paint`.
@@ -161,6 +193,7 @@ class Flux1Painter:
         name = self._models.main.checkpoint.name
         try:
             with quiet_libraries(), torch.no_grad(), ExitStack() as stack:
+                stack.enter_context(self._models.residency.during(self._models.modules))
                 levels = self._levels(run, callers, stack)
         except EditingError:
             raise
@@ -178,38 +211,47 @@ class Flux1Painter:
 
     def _levels(self, run: Run, callers: "_Callers", stack: ExitStack) -> np.ndarray:
         guides = run.guides
-        changed = {name: self._models.part[name] for name in ("transformer", "text_encoder", "text_encoder_2")}
-        stack.enter_context(self._loras.applied(changed, self._files))
         redux = [each for each in guides.references if each.kind is ReferenceKind.REDUX]
         shown = [each for each in guides.references if each.kind is ReferenceKind.IP_ADAPTER]
-        text = joined(self._text(run.prompt), [self._redux(each) for each in redux])
-        negative = self._text(guides.negative_prompt) if run.sampling.true_cfg > 1.0 else None
         adapters = [self._models.adapters[each.checkpoint] for each in shown]
-        stack.enter_context(adapted(self._models.part["transformer"], adapters, [each.weight for each in shown]))
+        # 1. Change the models for the time of this run.
+        changed = {name: self._models.part[name] for name in ("transformer", "text_encoder", "text_encoder_2")}
+        stack.enter_context(self._tools.loras.applied(changed, self._files))
+        words = stack.enter_context(learnt(self._models.part, guides.embeddings, self._tools.read_adapter))
+        stack.enter_context(adapted(self._models, adapters, [each.weight for each in shown]))
+        # 2. Encode what is said and shown.
+        text = joined(self._text(run.prompt, words), [self._redux(each) for each in redux])
+        negative = self._text(guides.negative_prompt, words) if run.sampling.true_cfg > 1.0 else None
+        # 3. Denoise.
         return Sampling(self._models, self._encoder, run).run(
             text,
             negative,
-            embeds=[adapter_embeds(each, _pixels(of)) for each, of in zip(adapters, shown, strict=True)],
-            unshown=[adapter_embeds(each, np.zeros((*run.size, 3), np.uint8)) for each in adapters] if negative else (),
+            embeds=[adapter_embeds(each, _pixels(of), self._models) for each, of in zip(adapters, shown, strict=True)],
+            unshown=[adapter_embeds(each, _BLACK, self._models) for each in adapters] if negative else (),
             on_step=callers.on_step,
             cancelled=callers.cancelled,
         )
 
-    def _text(self, prompt: str) -> Text:
+    def _text(self, prompt: str, words: Mapping[str, Any]) -> Text:
         main = self._models.main
-        digests = (*main.part_digest("text_encoder"), *main.part_digest("text_encoder_2"))
         length = main.checkpoint.max_sequence_length
-        key = (prompt, length, digests, self._loras.text_key(self._files))
-        return self._texts.get(key, lambda: _encoded(main, prompt, length))
+        key = (
+            prompt,
+            length,
+            (*main.part_digest("text_encoder"), *main.part_digest("text_encoder_2")),
+            self._tools.loras.text_key(self._files),
+            tuple((each.token, each.digest) for each in self._guides.embeddings),
+        )
+        return self._tools.texts.get(key, lambda: self._encoded(prompt, words, length))
+
+    def _encoded(self, prompt: str, words: Mapping[str, Any], length: int) -> Text:
+        device, dtype = self._models.device, self._models.dtype
+        embeds, pooled = (each.to(device=device, dtype=dtype) for each in encode(words, prompt, length))
+        return Text(embeds=embeds, pooled=pooled, ids=torch.zeros(embeds.shape[1], 3, device=device, dtype=dtype))
 
     def _redux(self, reference: Reference) -> torch.Tensor:
-        return redux_tokens(self._models.adapters[reference.checkpoint], _pixels(reference), reference.weight)
-
-
-def _encoded(main: LoadedCheckpoint, prompt: str, length: int) -> Text:
-    embeds, pooled = encode(main.parts, prompt, length)
-    ids = torch.zeros(embeds.shape[1], 3).to(device=embeds.device, dtype=main.parts["text_encoder"].dtype)
-    return Text(embeds=embeds, pooled=pooled, ids=ids)
+        redux = self._models.adapters[reference.checkpoint]
+        return redux_tokens(redux, _pixels(reference), reference.weight, self._models)
 
 
 def _pixels(reference: Reference) -> Pixels:

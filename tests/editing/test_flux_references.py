@@ -21,7 +21,9 @@ from tests.editing.tiny import scheduler  # imports the shim before diffusers
 import torch  # isort: skip
 from diffusers import FluxPipeline, FluxPriorReduxPipeline  # isort: skip
 
+from editing.diffusion.memory import Residency  # isort: skip
 from editing.diffusion.noise import seeded_generator  # isort: skip
+from editing.diffusion.placing import place  # isort: skip
 from editing.diffusion.quiet import quiet_libraries  # isort: skip
 from editing.flux.room import Flux1Room  # isort: skip
 
@@ -34,12 +36,12 @@ SHOWN = noise(40, 56, seed=70)
 @pytest.fixture(scope="module")
 def room(tiny_weights: dict[str, Path]) -> Flux1Room:
     torch.set_num_threads(1)
-    return Flux1Room(
-        EngineSettings(weights=tiny_weights),
-        device=torch.device("cpu"),
-        dtype=torch.float32,
-        read_adapter=lambda digest: digest.encode(),
-    )
+    return room_of(tiny_weights)
+
+
+def room_of(weights: dict[str, Path]) -> Flux1Room:
+    settings = EngineSettings(weights=weights, device="cpu")
+    return Flux1Room(settings, Residency(place(settings)), read_adapter=str.encode)
 
 
 def reference(kind: ReferenceKind, *, seed: int = 70, weight: float = 1.0) -> Reference:
@@ -190,10 +192,7 @@ def test_an_adapter_that_does_not_fit_is_named_and_nothing_is_attached(
     weights = load_file(tiny_weights["flux-ip-adapter"] / "ip_adapter.safetensors")
     key = "double_blocks.0.processor.ip_adapter_double_stream_k_proj.weight"
     save_file({**weights, key: weights[key][:, :8].contiguous()}, folder / "ip_adapter.safetensors")
-    settings = EngineSettings(weights={**tiny_weights, "flux-ip-adapter": folder})
-    room = Flux1Room(
-        settings, device=torch.device("cpu"), dtype=torch.float32, read_adapter=lambda digest: digest.encode()
-    )
+    room = room_of({**tiny_weights, "flux-ip-adapter": folder})
     plain = painted(room)
     with pytest.raises(EngineError) as caught:
         painted(room, ADAPTER)

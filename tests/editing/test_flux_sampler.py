@@ -38,12 +38,14 @@ from diffusers import (  # isort: skip
 
 from editing.diffusion.lora_files import LoraShelf  # isort: skip
 from editing.diffusion.memo import Memo  # isort: skip
+from editing.diffusion.memory import Residency  # isort: skip
 from editing.diffusion.merging import keep_mask, packed  # isort: skip
 from editing.diffusion.noise import seeded_generator  # isort: skip
+from editing.diffusion.placing import place  # isort: skip
 from editing.diffusion.quiet import quiet_libraries  # isort: skip
 from editing.flux.conditions import Models  # isort: skip
 from editing.flux.loading import CheckpointShelf, LoadedCheckpoint  # isort: skip
-from editing.flux.room import Flux1Painter  # isort: skip
+from editing.flux.room import Flux1Painter, Tools  # isort: skip
 
 WIDTH, HEIGHT = 96, 64
 PICTURE = scenery(HEIGHT, WIDTH)
@@ -52,7 +54,7 @@ SOFT = np.maximum(HARD, np.float32(0.3) * box_mask(HEIGHT, WIDTH, (8, 8, 80, 56)
 UNION = "FLUX.1-dev-ControlNet-Union-Pro-2.0"
 NUMBERED = "FLUX.1-dev-Controlnet-Union"
 CANNY, KONTEXT = "FLUX.1-Canny-dev", "FLUX.1-Kontext-dev"
-CPU = torch.device("cpu")
+RESIDENCY = Residency(place(EngineSettings(device="cpu")))
 INPAINTING = "FLUX.1-dev-Controlnet-Inpainting-Beta"
 Parts = dict[str, LoadedCheckpoint]
 
@@ -72,7 +74,7 @@ def parts(tiny_weights: dict[str, Path]) -> Parts:
     }
 
     def loaded(name: str) -> LoadedCheckpoint:
-        shelf = CheckpointShelf(EngineSettings(weights=tiny_weights), device=CPU, dtype=torch.float32)
+        shelf = CheckpointShelf(EngineSettings(weights=tiny_weights), RESIDENCY, keeps=1)
         return shelf.get(find(name))
 
     return {key: loaded(name) for key, name in names.items()}
@@ -98,7 +100,7 @@ def run_of(route: str, **values: Any) -> Run:
     return Run(**{**defaults, **values})
 
 
-def painter(route: str, parts: Parts, main: str | None = None) -> Flux1Painter:
+def painter(route: str, parts: Parts, guides: Guides, main: str | None = None) -> Flux1Painter:
     readers = [parts["union"], parts["numbered"]]
     return Flux1Painter(
         Models(
@@ -107,12 +109,16 @@ def painter(route: str, parts: Parts, main: str | None = None) -> Flux1Painter:
             inpainting=parts["inpainting"] if route == Route.INPAINTING_CONTROLNET else None,
             adapters={},
             channels=frozenset({CANNY}),
-            device=CPU,
+            residency=RESIDENCY,
         ),
-        LoraShelf(EngineSettings(), read=lambda digest: digest.encode()),
+        guides,
         (),
-        texts=Memo(kept=0),
-        pictures=Memo(kept=0),
+        Tools(
+            loras=LoraShelf(EngineSettings(), read=str.encode),
+            read_adapter=str.encode,
+            texts=Memo(kept=0),
+            pictures=Memo(kept=0),
+        ),
     )
 
 
@@ -124,8 +130,9 @@ def painted(
     on_step: Callable[[Progress], None] | None = None,
     **values: Any,
 ) -> Pixels:
-    return painter(route, parts, main).paint(
-        run_of(route, **values), on_step=on_step or (lambda _progress: None), cancelled=lambda: False
+    run = run_of(route, **values)
+    return painter(route, parts, run.guides, main).paint(
+        run, on_step=on_step or (lambda _progress: None), cancelled=lambda: False
     )
 
 
