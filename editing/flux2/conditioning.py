@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from editing.diffusion.memo import Memo
-from editing.flux2.latents import encode
+from editing.flux2.latents import encode, picture_tensor
 from editing.flux2.loading import TEXT_LAYERS, LoadedKlein
 from editing.rasters import Pixels
 
@@ -26,14 +26,16 @@ class Conditioner:
         pictures: What was made of pictures.
     """
 
-    def __init__(self, *, device: torch.device, kept: int = KEPT) -> None:
+    def __init__(self, *, device: torch.device, dtype: torch.dtype, kept: int = KEPT) -> None:
         """Set up; nothing is remembered yet.
 
         Args:
             device: Where the encoders run.
+            dtype: What they compute in.
             kept: Prompts, and pictures, to remember.
         """
         self._device = device
+        self._dtype = dtype
         self.prompts: Memo[torch.Tensor] = Memo(kept=kept)
         self.pictures: Memo[torch.Tensor] = Memo(kept=kept)
 
@@ -45,7 +47,7 @@ class Conditioner:
             text: What to show, in plain words.
 
         Returns:
-            (1, tokens, 3 * hidden), in the text encoder's number format; callers must not change it.
+            (1, tokens, 3 * hidden); callers must not change it.
         """
         length = loaded.checkpoint.max_sequence_length
         key = (text, length, loaded.part_digests("text_encoder"), loaded.part_digests("tokenizer"))
@@ -63,7 +65,11 @@ class Conditioner:
         """
         digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).digest()
         key = (digest, pixels.shape, loaded.part_digests("vae"))
-        return self.pictures.get(key, lambda: encode(loaded.vae, pixels, device=self._device))
+        return self.pictures.get(key, lambda: self._seen(loaded, pixels))
+
+    def _seen(self, loaded: LoadedKlein, pixels: Pixels) -> torch.Tensor:
+        values = picture_tensor(pixels).to(device=self._device, dtype=self._dtype)
+        return loaded.normalisation.taken(encode(loaded.vae, values))
 
     def _encoded(self, loaded: LoadedKlein, text: str, length: int) -> torch.Tensor:
         """Read three layers of the language model, and ask for no word beyond the prompt's."""
@@ -78,5 +84,5 @@ class Conditioner:
             use_cache=False,
             logits_to_keep=1,  # the fewest it takes; of all tokens they would be the largest tensor of the run
         )
-        layers = torch.stack([output.hidden_states[layer] for layer in TEXT_LAYERS], dim=1)
+        layers = torch.stack([output.hidden_states[layer] for layer in TEXT_LAYERS], dim=1).to(self._dtype)
         return layers.permute(0, 2, 1, 3).flatten(2)

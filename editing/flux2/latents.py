@@ -9,7 +9,8 @@ normalised by statistics that come with the autoencoder. Unlike diffusers' pipel
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -24,6 +25,42 @@ TOKEN_PIXELS = 16
 """Pixels on each side of a token."""
 PICTURE_GAP = 10
 """Between the pictures that a model sees, on the first axis of its positions; what it paints lies at 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Normalisation:
+    """How the channels of patches are normalised; read off an autoencoder while its weights are at hand.
+
+    Attributes:
+        mean: (1, 4c, 1, 1).
+        deviation: The same.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    @classmethod
+    def of(cls, vae: Any) -> Self:
+        """Read it off.
+
+        Args:
+            vae: diffusers' AutoencoderKLFlux2, as it was loaded: where it waits between runs, its numbers may not be.
+
+        Returns:
+            Copies, in its number format.
+        """
+        mean = vae.bn.running_mean.view(1, -1, 1, 1).clone()
+        return cls(mean=mean, deviation=torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps))
+
+    def taken(self, patches: torch.Tensor) -> torch.Tensor:
+        """Normalise: (1, 4c, rows, columns), any dtype and device."""
+        mean, deviation = self.mean.to(patches), self.deviation.to(patches)
+        return (patches - mean) / deviation
+
+    def undone(self, patches: torch.Tensor) -> torch.Tensor:
+        """Undo it, on the same."""
+        mean, deviation = self.mean.to(patches), self.deviation.to(patches)
+        return patches * deviation + mean
 
 
 def fitted(pixels: Pixels, *, most: int) -> Pixels:
@@ -69,22 +106,17 @@ def levels_of(decoded: torch.Tensor) -> np.ndarray:
     return levels
 
 
-def encode(vae: Any, pixels: Pixels, *, device: torch.device) -> torch.Tensor:
+def encode(vae: Any, values: torch.Tensor) -> torch.Tensor:
     """Encode a picture: the likeliest latents, so that no noise is drawn.
 
     Args:
         vae: diffusers' AutoencoderKLFlux2.
-        pixels: uint8 (h, w, 3), 0..255; sides are multiples of 16.
-        device: Where the autoencoder runs.
+        values: (1, 3, h, w), -1..1, where and in what the autoencoder computes; sides are multiples of 16.
 
     Returns:
-        Patches (1, 4c, h/16, w/16), normalised.
+        Patches (1, 4c, h/16, w/16), not normalised.
     """
-    values = picture_tensor(pixels).to(device=device, dtype=vae.dtype)
-    patches = nnf.pixel_unshuffle(vae.encode(values).latent_dist.mode(), PATCH)
-    mean, deviation = _statistics(vae, patches)
-    normalised: torch.Tensor = (patches - mean) / deviation
-    return normalised
+    return nnf.pixel_unshuffle(vae.encode(values).latent_dist.mode(), PATCH)
 
 
 def decode(vae: Any, patches: torch.Tensor) -> torch.Tensor:
@@ -92,20 +124,13 @@ def decode(vae: Any, patches: torch.Tensor) -> torch.Tensor:
 
     Args:
         vae: diffusers' AutoencoderKLFlux2.
-        patches: (1, 4c, h/16, w/16), normalised.
+        patches: (1, 4c, h/16, w/16), normalised no longer.
 
     Returns:
         (1, 3, h, w), about -1..1.
     """
-    mean, deviation = _statistics(vae, patches)
-    decoded: torch.Tensor = vae.decode(latents_of(patches * deviation + mean), return_dict=False)[0]
+    decoded: torch.Tensor = vae.decode(latents_of(patches), return_dict=False)[0]
     return decoded
-
-
-def _statistics(vae: Any, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    mean = vae.bn.running_mean.view(1, -1, 1, 1).to(like.device, like.dtype)
-    deviation = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
-    return mean, deviation.to(like.device, like.dtype)
 
 
 def latents_of(patches: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from editing.diffusion.rooms import UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.diffusion.weights import Digests, locate
 from editing.errors import EngineError
+from editing.flux2.latents import Normalisation
 
 from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel  # isort: skip
 from transformers import Qwen2TokenizerFast, Qwen3ForCausalLM  # isort: skip
@@ -39,14 +40,14 @@ _LOADING_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, At
 
 
 class Residence(Protocol):
-    """Where models wait, and in which number format."""
+    """Where models wait, and in which number format; `editing.diffusion.memory.Residency` is one."""
 
     def load_options(self, part: str) -> Mapping[str, Any]:
         """Say how a part is loaded: keywords of `from_pretrained`, such as its dtype."""
         ...
 
     def settle(self, parts: Mapping[str, Any]) -> None:
-        """Put freshly loaded models where they wait."""
+        """Put freshly loaded models where they wait; asked for each part before the next is loaded."""
         ...
 
     def during(self, parts: Mapping[str, Any]) -> AbstractContextManager[Any]:
@@ -92,6 +93,7 @@ class LoadedKlein:
         digests: SHA-256 of every file loaded, by path within the folder.
         transformer: diffusers' Flux2Transformer2DModel.
         vae: diffusers' AutoencoderKLFlux2.
+        normalisation: Of the VAE's latents.
         text_encoder: transformers' Qwen3ForCausalLM, without the layers that nothing reads.
         tokenizer: transformers' Qwen2 tokenizer, with its chat template.
         scheduler: A pattern: each run builds its own from its settings, for a scheduler remembers the last run.
@@ -102,6 +104,7 @@ class LoadedKlein:
     digests: Mapping[str, str]
     transformer: Any
     vae: Any
+    normalisation: Normalisation
     text_encoder: Any
     tokenizer: Any
     scheduler: Any
@@ -191,6 +194,15 @@ class KleinShelf:
             with safe_open(folder / file, framework="pt"):  # reads the header: a file that was cut off is refused
                 pass
         tokenizer = sorted(file for file in (folder / "tokenizer").iterdir() if file.suffix in _TOKENIZER_FILES)
+        if not {"tokenizer.json", "vocab.json"} & {file.name for file in tokenizer}:
+            # transformers would make one that knows no words
+            raise EngineError(
+                f"{checkpoint.name} has no tokenizer in {folder}",
+                code="weights_missing",
+                field="checkpoint",
+                value=checkpoint.name,
+                limit="tokenizer/tokenizer.json",
+            )
         return digests | {file.relative_to(folder).as_posix(): self._digests.of(file) for file in tokenizer}
 
     def _take_down(self, digests: Mapping[str, str]) -> dict[str, Any]:
@@ -200,26 +212,28 @@ class KleinShelf:
         if kept is not None:
             same = [part for part in _SHAREABLE if kept.part_digests(part) == _of_part(digests, part)]
             shared = {part: getattr(kept, part) for part in same}
+            if "vae" in same:
+                shared["normalisation"] = kept.normalisation
             del kept
             self.release()
         return shared
 
     def _load(self, folder: Path, shared: Mapping[str, Any]) -> dict[str, Any]:
-        loaded = {part: self._model(part, folder) for part in MODELS if part not in shared}
-        self._residence.settle(loaded)
-        return {
-            **loaded,
-            **shared,
-            "tokenizer": Qwen2TokenizerFast.from_pretrained(folder / "tokenizer", local_files_only=True),
-            "scheduler": FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True),
-        }
-
-    def _model(self, part: str, folder: Path) -> Any:
-        options = self._residence.load_options(part)
-        model = MODELS[part].from_pretrained(folder / part, local_files_only=True, use_safetensors=True, **options)
-        if part == "text_encoder":
-            _drop_unread_layers(model)
-        return model.eval()
+        parts = dict(shared)
+        for part, model_class in MODELS.items():
+            if part in shared:
+                continue
+            options = self._residence.load_options(part)
+            model = model_class.from_pretrained(folder / part, local_files_only=True, use_safetensors=True, **options)
+            if part == "text_encoder":
+                _drop_unread_layers(model)
+            if part == "vae":
+                parts["normalisation"] = Normalisation.of(model)
+            parts[part] = model.eval()
+            self._residence.settle({part: model})
+        scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
+        tokenizer = Qwen2TokenizerFast.from_pretrained(folder / "tokenizer", local_files_only=True)
+        return {**parts, "scheduler": scheduler, "tokenizer": tokenizer}
 
 
 def _drop_unread_layers(text_encoder: Any) -> None:

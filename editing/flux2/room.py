@@ -1,12 +1,13 @@
 """The room: FLUX.2 [klein] behind `editing.diffusion.rooms`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
-from editing.checkpoints import Checkpoint
+from editing.checkpoints import Architecture, Checkpoint
+from editing.diffusion.lora_files import LoraShelf
+from editing.diffusion.loras import LoraFile
 from editing.diffusion.rooms import Plan, Run, UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.engine import Progress
@@ -15,19 +16,10 @@ from editing.flux2.conditioning import Conditioner
 from editing.flux2.latents import fitted
 from editing.flux2.loading import KleinShelf, LoadedKlein, OnDevice, Residence
 from editing.flux2.sampler import Conditions, Denoising
-from editing.guides import Guides, Lora
 from editing.prompts import plain_text, require_plain
 from editing.rasters import Pixels
 
 _RUN_ERRORS = (RuntimeError, ValueError, TypeError, LookupError)
-
-
-class Rack(Protocol):
-    """Holds LoRAs."""
-
-    def applied(self, parts: Mapping[str, Any], loras: Sequence[Lora]) -> AbstractContextManager[Sequence[UsedWeights]]:
-        """Add these to a checkpoint's models while the block runs, and leave the models as they were."""
-        ...
 
 
 class Flux2Room:
@@ -44,7 +36,7 @@ class Flux2Room:
         device: torch.device,
         dtype: torch.dtype,
         residence: Residence | None = None,
-        rack: Rack | None = None,
+        read_adapter: Callable[[str], bytes] | None = None,
     ) -> None:
         """Set up; nothing is loaded yet.
 
@@ -53,13 +45,12 @@ class Flux2Room:
             device: Where the models run.
             dtype: Number format of the weights.
             residence: Where models wait; None: on the device, all of them.
-            rack: Holds LoRAs; None where there are none.
+            read_adapter: Digest -> the bytes of an uploaded LoRA; None where nothing is uploaded.
         """
-        self._device = device
         self._residence = residence or OnDevice(device=device, dtype=dtype)
-        self._rack = rack
         self._shelf = KleinShelf(settings, residence=self._residence)
-        self.conditioner = Conditioner(device=device)
+        self._loras = LoraShelf(settings, read_adapter or _nothing_uploaded, architecture=Architecture.FLUX2)
+        self.conditioner = Conditioner(device=device, dtype=dtype)
 
     def load(self, plan: Plan) -> "KleinPainter":
         """Load what a plan takes; see `Room.load`.
@@ -72,14 +63,8 @@ class Flux2Room:
 
         Raises:
             EngineError: `weights_missing`, `revision_unpinned`, `weights_unreadable` or `weights_unsuitable`.
-            OperationError: `embedding_unsupported`, or `lora_unsupported` without a rack.
+            OperationError: `embedding_unsupported`.
         """
-        self._require_able(plan)
-        loaded = self._shelf.get(plan.main)
-        return KleinPainter(loaded, self.conditioner, device=self._device, residence=self._residence, rack=self._rack)
-
-    def _require_able(self, plan: Plan) -> None:
-        """Refuse what nothing here would act on: it would be left out silently."""
         if plan.guides.embeddings:
             raise OperationError(
                 f"{plan.main.name} reads its prompt through a language model, which takes no learnt words; take a "
@@ -88,13 +73,9 @@ class Flux2Room:
                 field="embeddings",
                 value=plan.main.name,
             )
-        if plan.guides.loras and self._rack is None:
-            raise OperationError(
-                f"nothing here adds LoRAs to {plan.main.name}",
-                code="lora_unsupported",
-                field="loras",
-                value=plan.main.name,
-            )
+        files = self._loras.find(plan.guides.loras)
+        loaded = self._shelf.get(plan.main)
+        return KleinPainter(loaded, self.conditioner, self._loras, files, residence=self._residence)
 
     def release(self) -> None:
         """Let go of the weights and of everything remembered, to make room for another architecture."""
@@ -110,31 +91,30 @@ class KleinPainter:
         self,
         loaded: LoadedKlein,
         conditioner: Conditioner,
+        loras: LoraShelf,
+        files: Sequence[LoraFile],
         *,
-        device: torch.device,
         residence: Residence,
-        rack: Rack | None = None,
     ) -> None:
         """Set up.
 
         Args:
             loaded: The checkpoint.
             conditioner: What encodes prompts and pictures.
-            device: Where the models run.
+            loras: Applies LoRAs.
+            files: LoRAs of this edit.
             residence: Has the models at hand while they run.
-            rack: Holds LoRAs; None where there are none.
         """
         self._loaded = loaded
         self._conditioner = conditioner
-        self._device = device
+        self._loras = loras
+        self._files = files
         self._residence = residence
-        self._rack = rack
-        self._added: Sequence[UsedWeights] = ()
 
     @property
     def weights(self) -> Sequence[UsedWeights]:
         """Everything that takes part in its runs."""
-        return (self._loaded.used, *self._added)
+        return (self._loaded.used, *self._loras.used(self._files))
 
     def paint(self, run: Run, *, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
         """Run the model once; see `Painter.paint`.
@@ -154,21 +134,17 @@ class KleinPainter:
         Raises:
             EditCancelled: `cancelled()` said so.
             EngineError: `engine_failed`.
-            OperationError: `prompt_weights_unsupported`.
+            OperationError: `prompt_weights_unsupported`, or a LoRA does not fit.
         """
         _stop_if(cancelled)
-        with self._residence.during(self._loaded.models), self._applied(run.guides) as self._added:
+        changed = {"transformer": self._loaded.transformer}
+        with self._residence.during(self._loaded.models), self._loras.applied(changed, self._files):
             return self._painted(run, on_step, cancelled)
-
-    def _applied(self, guides: Guides) -> AbstractContextManager[Sequence[UsedWeights]]:
-        if self._rack is None:
-            return nullcontext(())
-        return self._rack.applied(self._loaded.models, guides.loras)
 
     def _painted(self, run: Run, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
         checkpoint = self._loaded.checkpoint
         with _failures_of(checkpoint):
-            denoising = Denoising(self._loaded, run, self._conditions(run), device=self._device)
+            denoising = Denoising(self._loaded, run, self._conditions(run))
         _stop_if(cancelled)
         for number in range(denoising.steps):
             with _failures_of(checkpoint):
@@ -181,7 +157,7 @@ class KleinPainter:
     @torch.no_grad()
     def _conditions(self, run: Run) -> Conditions:
         seen = [] if run.pixels is None else [self._conditioner.picture(self._loaded, run.pixels)]
-        most = self._loaded.checkpoint.native_pixels
+        most = self._loaded.checkpoint.max_pixels
         others = [self._conditioner.picture(self._loaded, fitted(pixels, most=most)) for pixels in run.others]
         return Conditions(
             prompt=self._encoded(run.prompt),
@@ -212,3 +188,7 @@ def _failures_of(checkpoint: Checkpoint) -> Iterator[None]:
             field="checkpoint",
             value=checkpoint.name,
         ) from error
+
+
+def _nothing_uploaded(digest: str) -> bytes:
+    raise EngineError(f"nothing was uploaded here, so not {digest} either", code="weights_missing", field="loras")

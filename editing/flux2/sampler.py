@@ -66,27 +66,26 @@ class Denoising:
     """
 
     @torch.no_grad()
-    def __init__(self, loaded: LoadedKlein, run: Run, conditions: Conditions, *, device: torch.device) -> None:
+    def __init__(self, loaded: LoadedKlein, run: Run, conditions: Conditions) -> None:
         """Draw the noise and set the schedule.
 
         Args:
             loaded: The checkpoint.
             run: What to run.
-            conditions: What steers it.
-            device: Where the models run.
+            conditions: What steers it; they say where and in what is computed, for a model may wait elsewhere.
         """
         self._loaded = loaded
         self._run = run
         self._conditions = conditions
-        self._device = device
+        self._device, self._dtype = conditions.prompt.device, conditions.prompt.dtype
         steps = run.sampling.steps
         begin = 0 if run.mask is None else first_step(steps, run.sampling.strength)
         noise = self._noise()
-        self._scheduler = _schedule(loaded, steps, tokens=noise.shape[2] * noise.shape[3], device=device)
+        self._scheduler = _schedule(loaded, steps, tokens=noise.shape[2] * noise.shape[3], device=self._device)
         self._scheduler.set_begin_index(begin)
         self._timesteps = self._scheduler.timesteps[begin:]
         self._references = [tokens_of(patches) for patches in conditions.references]
-        self._positions = picture_positions([noise, *conditions.references]).to(device)
+        self._positions = picture_positions([noise, *conditions.references]).to(self._device)
         self._latents, self._merge = tokens_of(noise), None
         if run.mask is not None:
             self._latents, self._merge = self._start(run.mask, conditions.clean, noise)
@@ -97,7 +96,7 @@ class Denoising:
         channels = int(self._loaded.transformer.config.in_channels)
         shape = (1, channels, height // TOKEN_PIXELS, width // TOKEN_PIXELS)
         generator = seeded_generator(self._run.sampling.seed)
-        return torch.randn(shape, generator=generator, dtype=self._conditions.prompt.dtype).to(self._device)
+        return torch.randn(shape, generator=generator, dtype=self._dtype).to(self._device)
 
     def _start(self, mask: Mask, clean: torch.Tensor | None, noise: torch.Tensor) -> tuple[torch.Tensor, LatentMerge]:
         if clean is None:
@@ -124,9 +123,8 @@ class Denoising:
             self._latents = self._merge.before_step(int(self._scheduler.step_index), self._latents)
 
     def _predicted(self, prompt: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
-        transformer = self._loaded.transformer
-        seen = torch.cat([self._latents, *self._references], dim=1).to(transformer.dtype)
-        predicted: torch.Tensor = transformer(
+        seen = torch.cat([self._latents, *self._references], dim=1).to(self._dtype)
+        predicted: torch.Tensor = self._loaded.transformer(
             hidden_states=seen,
             timestep=timestep.expand(1).to(self._latents.dtype) / _TRAINING_STEPS,
             guidance=None,
@@ -147,7 +145,8 @@ class Denoising:
         Raises:
             EngineError: `engine_failed`, for values that are not numbers.
         """
-        levels = levels_of(decode(self._loaded.vae, patches_of(self._latents, self._run.size)))
+        patches = self._loaded.normalisation.undone(patches_of(self._latents, self._run.size))
+        levels = levels_of(decode(self._loaded.vae, patches))
         if not np.isfinite(levels).all():
             raise EngineError(
                 f"{self._loaded.checkpoint.name} gave back values that are not numbers",
