@@ -29,7 +29,9 @@ _FULL = 18.0
 _TILE_FACTOR = 4
 _BLUR_PART = 128
 """`blur` spreads by the shorter side over this: 8 pixels at 1024, a kernel of about 50."""
-_POOR_FACTOR = 4
+_POOR_FACTORS = (2, 4)
+_POOR_SIDE = 128
+"""`low_quality` makes the shorter side about this long, unless that takes more or less than these factors."""
 _POOR_NOISE = 8.0
 _POOR_JPEG = 40
 _POOR_SEED = 20240901
@@ -163,7 +165,8 @@ def low_quality(pixels: Pixels) -> Pixels:
     Returns:
         uint8 (h, w, 3).
     """
-    small = _reduced(pixels, _POOR_FACTOR).astype(np.float32)
+    factor = int(np.clip(min(pixels.shape[:2]) // _POOR_SIDE, *_POOR_FACTORS))
+    small = _reduced(pixels, factor).astype(np.float32)
     noise = np.random.default_rng(_POOR_SEED).normal(0.0, _POOR_NOISE, small.shape)
     noisy = np.clip(np.rint(small + noise), 0, 255).astype(np.uint8)
     _, packed = cv2.imencode(".jpg", noisy[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _POOR_JPEG])

@@ -135,6 +135,8 @@ class Detectors:
         """Let go of all networks and maps; what is asked for next is loaded again."""
         self._kept.clear()
         self._made.clear()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _require_licences(self, detector: Detector) -> None:
         for checkpoint in map(find, DETECTORS[detector].checkpoints):
