@@ -169,7 +169,7 @@ def test_an_inpainting_controlnet_runs_is_recorded_and_asks_for_its_licence(tiny
     assert facts.checkpoints[net] == "local"
 
 
-@pytest.mark.parametrize("memory", ["model_offload", "sequential_offload"])
+@pytest.mark.parametrize("memory", ["48gb", "8gb"])
 def test_offload_without_an_accelerator_is_refused_at_the_start(memory: str) -> None:
     from editing.diffusion.building import build_engine
     from editing.diffusion.settings import EngineSettings, MemoryProfile
