@@ -9,6 +9,7 @@ import pytest
 from editing import ControlKind, ControlMode, Detector, Generate, Img2Img, Inpaint, Instruct, Outpaint, ReferenceKind
 from editing.catalogue import CATALOGUE
 from policy import known_test_picture
+from storage import AdapterKind, NewAdapter, referenced_digests
 from tests.studio.conftest import Studio, encoded, noise, png
 
 BASE, KONTEXT, KLEIN = "FLUX.1-dev", "FLUX.1-Kontext-dev", "FLUX.2-klein-4B"
@@ -135,6 +136,52 @@ def test_each_licence_that_a_request_needs_is_asked_for_where_it_is_named(studio
         )
         studio.store.licences.accept(name, document["limit"], "somebody")
     assert studio.http.post("/v1/generate", json=members).status_code == 202
+
+
+def upload(studio: Studio, kind: AdapterKind, name: str, facts: dict[str, Any]) -> str:
+    """A file of the caller's own; what is in it is not looked at here."""
+    digest = studio.store.blobs.put(name.encode())
+    studio.store.adapters.add(
+        NewAdapter(
+            owner=studio.key.owner, key_id=studio.key.id, kind=kind, name=name, digest=digest, size_bytes=9, facts=facts
+        )
+    )  # fmt: skip
+    return digest
+
+
+def test_uploads_are_kept_by_digest_and_outlive_their_names(studio: Studio) -> None:
+    neon = upload(studio, AdapterKind.LORA, "neon", {"architectures": ["flux1"]})
+    cat = upload(studio, AdapterKind.EMBEDDING, "cat", {"vectors": {"clip": 1}})
+    members = {"loras": [{"name": "neon", "weight": 0.5}], "embeddings": [{"name": "cat", "token": "my-cat"}]}
+    job = studio.ask("generate", prompt="a <my-cat> on sand", **members)
+    assert job["parameters"]["loras"] == [{"name": "neon", "weight": 0.5, "digest": neon}]
+    studio.store.adapters.remove(AdapterKind.LORA, "neon", studio.key.owner)
+    assert {neon, cat} <= referenced_digests(studio.store.database), "a queued job still needs them"
+    studio.work_off()
+    guides = made_by(studio).guides
+    assert [(each.name, each.weight, each.digest) for each in guides.loras] == [("neon", 0.5, neon)]
+    assert [(each.token, each.digest) for each in guides.embeddings] == [("my-cat", cat)]
+    twice = studio.http.post("/v1/generate", json={"prompt": "", "loras": [{"name": "neon"}]}).json()
+    assert (twice["code"], twice["field"]) == ("lora_not_found", "loras[0].name")
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "field"),
+    [
+        ({"loras": [{"name": "neon", "weight": 5}]}, "lora_weight_out_of_range", "loras[0].weight"),
+        ({"loras": [{"name": "neon"}, {"name": "neon", "weight": -1}]}, "lora_duplicate", "loras[1].name"),
+        ({"loras": [{"name": "neon"}], "checkpoint": KLEIN}, "lora_unsupported", "loras[0].name"),
+        ({"embeddings": [{"name": "cat"}]}, "embedding_unused", "embeddings[0].token"),
+        ({"embeddings": [{"name": "cat", "token": "a b"}]}, "embedding_token_invalid", "embeddings[0].token"),
+        ({"embeddings": [{"name": "cat"}], "checkpoint": KLEIN}, "embedding_unsupported", "embeddings[0].name"),
+    ],
+)
+def test_uploads_that_cannot_act_are_refused(studio: Studio, members: dict[str, Any], code: str, field: str) -> None:
+    upload(studio, AdapterKind.LORA, "neon", {"architectures": ["flux1"]})
+    upload(studio, AdapterKind.EMBEDDING, "cat", {"vectors": {"clip": 1}})
+    response = studio.http.post("/v1/generate", json={"prompt": "a red circle"} | members)
+    assert (response.status_code, response.json()["code"], response.json()["field"]) == (422, code, field)
+    assert studio.counts()["jobs"] == 0
 
 
 # words

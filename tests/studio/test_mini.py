@@ -139,6 +139,27 @@ def test_the_command_line_edits_in_this_process(operation: str, tmp_path: Path) 
     assert record.body["model"]["exact_outside_mask"] is True
 
 
+def test_a_control_image_is_made_and_used_on_the_command_line(tmp_path: Path) -> None:
+    photo, made, out = tmp_path / "photo.png", tmp_path / "map.png", tmp_path / "out.png"
+    photo.write_bytes(png(photograph(64, 48)))
+    environment = os.environ | {"STUDIO_HOME": str(tmp_path / "home"), "STUDIO_THREADS": "1"}
+    for arguments in (
+        ["controls", "canny", str(photo), "--low", "20", "--high", "60", "-o", str(made)],
+        ["generate", "a red circle", "--control", f"canny:as_is:0.8={made}", "--negative", "fog", "--aspect", "2:1",
+         "--steps", "2", "-o", str(out)],
+    ):  # fmt: skip
+        command = [sys.executable, "-m", "studio", "edit", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+    with Image.open(made) as picture:
+        assert (picture.size, len(np.unique(np.asarray(picture)))) == ((64, 48), 2)
+    with Image.open(out) as picture:
+        assert picture.size == (176, 96)
+    drawn, mapped = bootstrap.open_store(Settings(home=tmp_path / "home")).records.list(None).items
+    assert (mapped.body["operation"], drawn.body["model"]["sampling"]["true_cfg"]) == ("control_map", 2.0)
+    assert drawn.parents == (mapped.id,)
+
+
 def test_a_refusal_on_the_command_line_says_why_and_runs_no_model(tmp_path: Path) -> None:
     environment = os.environ | {"STUDIO_HOME": str(tmp_path)}
     prompt = "a deepfake of a politician confessing to a crime"
