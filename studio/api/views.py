@@ -28,7 +28,8 @@ class ReasonView(_View):
     rule: str = Field(description="Id of the acceptable-use rule.")
     category: str
     subject: str = Field(
-        description="What it was found in: prompt, image, mask, controls[0].image, output; output[1] of several."
+        description="What it was found in: prompt, negative_prompt, image, mask, controls[0].image, others[0], output ...; "
+        "output[1] of several; `as read`: the words without the syntax of their weights."
     )
     reason: str
 
@@ -56,7 +57,7 @@ class OutputView(_View):
     url: str
     seed: str | None = Field(
         description="Seed it was painted on, as decimal text: asked for alone and without a seam limit, it gives this "
-        "picture again."
+        "picture again. null: nothing was drawn by chance, as for a control image."
     )
     seam_score: float | None = Field(
         description="How visible its border is; about 1: as smooth as the picture beside it. null: it has no border."

@@ -65,7 +65,9 @@ References = Annotated[
 ]
 Embeddings = Annotated[
     list[str] | None,
-    typer.Option("--embedding", help="NAME[:TOKEN], may be repeated: an uploaded word; the prompt says it as <TOKEN>."),
+    typer.Option(
+        "--embedding", help="NAME[:TOKEN], may be repeated: an uploaded word; the prompt says it as `<TOKEN>`."
+    ),
 ]
 Negative = Annotated[
     str | None, typer.Option("--negative", help="What it shall not show; twice the time, for it takes true CFG.")
