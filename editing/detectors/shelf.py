@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 
+from editing.controls import control_map
 from editing.detecting import DETECTORS
 from editing.detectors import lines, poses, scenes
 from editing.detectors.nets import hushed, load
 from editing.diffusion.rooms import UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.diffusion.weights import Digests, locate
-from editing.drawn_maps import drawn_map
 from editing.entries import find
 from editing.errors import EngineError
 from editing.guides import Detector
@@ -66,10 +66,11 @@ class _Made:
 
 
 class Detectors:
-    """Makes control images with networks; `detect` is an `editing.detecting.Detect`.
+    """Makes control images; `detect` is an `editing.detecting.Detect`.
 
-    A map depends on its picture, its detector and the weights on disk when these were loaded, and on nothing else:
-    no network is trained, none draws random numbers. What fails leaves everything as it was.
+    A map depends on its picture, its detector and the weights on disk when these were loaded, and on nothing else: no
+    network is trained, none draws random numbers. A picture of more than `editing.controls.MOST_PIXELS` is looked at
+    smaller. What fails leaves everything as it was.
     """
 
     def __init__(self, settings: EngineSettings, *, device: torch.device, accepted: Callable[[str], bool]) -> None:
@@ -104,10 +105,10 @@ class Detectors:
             EngineError: `licence_not_accepted`, `weights_missing`, `revision_unpinned`, `weights_unreadable`, or
                 `detector_failed`.
         """
-        drawn = drawn_map(pixels, detector, low=low, high=high)
-        if drawn is not None:
-            return drawn
         self._require_licences(detector)
+        return control_map(pixels, detector, low=low, high=high, detect=self._detected)
+
+    def _detected(self, pixels: Pixels, detector: Detector, *, low: int, high: int) -> Pixels:  # noqa: ARG002 - Detect's
         key = detector, _fingerprint(pixels)
         made = self._made.get(key)
         if made is None:

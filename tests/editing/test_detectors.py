@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from editing.checkpoints import Checkpoint
-from editing.controls import control_image
+from editing.controls import MOST_PIXELS, control_image
 from editing.detecting import DETECTORS
 from editing.detectors import Detectors
 from editing.detectors.nets import hushed
@@ -325,3 +325,20 @@ def test_a_shelf_makes_the_control_images_of_controls(make: Make) -> None:
     control = Control(kind=ControlKind.DEPTH, checkpoint="x", detector=Detector.DEPTH_ANYTHING)
     made = control_image(control, size=(128, 96), own=own, detect=shelf.detect)
     assert np.array_equal(made, shelf.detect(own, Detector.DEPTH_ANYTHING))
+
+
+def test_a_very_large_picture_is_looked_at_smaller_and_its_map_is_as_large(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from editing.detectors import shelf as room
+
+    seen: list[tuple[int, ...]] = []
+    run = room._RUNS[Detector.DEPTH_ANYTHING]
+    monkeypatch.setitem(
+        room._RUNS,  # type: ignore[arg-type]
+        Detector.DEPTH_ANYTHING,
+        lambda model, pixels: seen.append(pixels.shape) or run(model, pixels),
+    )
+    pixels = np.repeat(np.repeat(scenery(60, 120), 50, axis=0), 50, axis=1)
+    assert make().detect(pixels, Detector.DEPTH_ANYTHING).shape == pixels.shape
+    assert seen[0][0] * seen[0][1] <= MOST_PIXELS
