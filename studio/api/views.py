@@ -28,7 +28,7 @@ class ReasonView(_View):
     rule: str = Field(description="Id of the acceptable-use rule.")
     category: str
     subject: str = Field(
-        description="What it was found in: prompt, negative_prompt, image, mask, controls[0].image, others[0], output ...; "
+        description="What it was found in: prompt, negative_prompt, image, mask, controls[0].image, others[0], output; "
         "output[1] of several; `as read`: the words without the syntax of their weights."
     )
     reason: str

@@ -9,6 +9,7 @@ from PIL import Image
 
 from editing import ControlKind, ControlMap, Detector
 from policy import Policy, known_test_picture, load_known_pictures, load_rules
+from studio.client import HttpClient
 from tests.studio.conftest import ReviewScreener, Studio, encoded, noise, png
 
 WITHOUT_WEIGHTS = {
@@ -76,6 +77,15 @@ def test_a_form_says_the_same_as_json(studio: Studio, picture: str) -> None:
     form = studio.http.post("/v1/controls/canny", data={"low": "30"}, files={"image": ("p.png", png(noise()))})
     assert form.status_code == 202, form.text
     assert form.json()["parameters"] == plain["parameters"]
+
+
+def test_the_http_client_asks_for_maps_too(studio: Studio, tmp_path: Any) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(png(noise()))
+    client = HttpClient("http://testserver", studio.token)
+    client._http = studio.http
+    job = client.submit("control_map", {"kind": "canny", "low": 30}, {"image": photo})
+    assert job["parameters"].items() >= {"kind": "canny", "low": 30}.items()
 
 
 def test_a_picture_that_is_blocked_gets_no_map(studio: Studio) -> None:
