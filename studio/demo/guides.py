@@ -95,8 +95,8 @@ SCENES: Final[Mapping[ControlKind, Scene]] = {
         detector="blur",
     ),
     ControlKind.GREY: Scene(
-        shapes=_two(("square", "white"), ("circle", "black")),
-        ground="grey",
+        shapes=_two(("square", "yellow"), ("circle", "purple")),
+        ground="grass",
         prompt="a yellow square left of a purple circle on a grass background",
         detector="grey",
     ),

@@ -305,5 +305,7 @@ def test_a_saved_lora_does_in_a_pipeline_what_was_trained(tmp_path):
     with torch.no_grad():
         theirs, ours = (Flow(part, 3.5)(noisy, time, a_batch()) for part in (pipeline.transformer, trained))
         plain = Flow(a_lively_transformer(), 3.5)(noisy, time, a_batch())
+        again = Flow(with_lora(a_lively_transformer(), tmp_path), 3.5)(noisy, time, a_batch())
     assert torch.allclose(theirs, ours, atol=1e-3)
     assert not torch.allclose(plain, ours, atol=1e-1)
+    assert torch.allclose(again, ours, atol=1e-3)

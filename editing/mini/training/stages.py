@@ -195,7 +195,7 @@ def run_stripes(shop: Workshop) -> None:
 
 
 def _style(shop: Workshop, stage: str, *, seed: int) -> None:
-    flow = Flow(with_lora(_base(shop)), GUIDANCE["base"])
+    flow = Flow(with_lora(_base(shop), shop.work / stage), GUIDANCE["base"])
     pace = shop.pace(stage)
     source = _sources(pace, shop, stage, seed=seed)
     _train(pace, shop, stage, flow, _square_first(source))
