@@ -35,9 +35,7 @@ def build_engine(
     return DiffusionEngine(
         {
             Architecture.FLUX1: Flux1Room(settings, residency, keeps=where.keeps, read_adapter=read),
-            Architecture.FLUX2: Flux2Room(
-                settings, device=where.device, dtype=where.dtype, residence=residency, read_adapter=read
-            ),
+            Architecture.FLUX2: Flux2Room(settings, residency, read_adapter=read),
         },
         Detectors(settings, device=where.device, accepted=accepted),
         accepted=accepted,

@@ -3,15 +3,15 @@
 import gc
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from editing.checkpoints import Checkpoint
+from editing.diffusion.memory import Residency
 from editing.diffusion.quiet import quiet_libraries  # imports the shim before diffusers
 from editing.diffusion.rooms import UsedWeights
 from editing.diffusion.settings import EngineSettings
@@ -37,50 +37,6 @@ _CLASSES = {
 """What a folder's index names, by its keys."""
 _TOKENIZER_FILES = frozenset({".json", ".jinja", ".txt"})
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError)
-
-
-class Residence(Protocol):
-    """Where models wait, and in which number format; `editing.diffusion.memory.Residency` is one."""
-
-    def load_options(self, part: str) -> Mapping[str, Any]:
-        """Say how a part is loaded: keywords of `from_pretrained`, such as its dtype."""
-        ...
-
-    def settle(self, parts: Mapping[str, Any]) -> None:
-        """Put freshly loaded models where they wait; asked for each part before the next is loaded."""
-        ...
-
-    def during(self, parts: Mapping[str, Any]) -> AbstractContextManager[Any]:
-        """Have models at hand for one run, and free what it left on the device, however it ended."""
-        ...
-
-
-class OnDevice:
-    """Every model on the device, all the time; implements `Residence`."""
-
-    def __init__(self, *, device: torch.device, dtype: torch.dtype) -> None:
-        """Set up.
-
-        Args:
-            device: Where models are.
-            dtype: Number format of the weights.
-        """
-        self._device = device
-        self._dtype = dtype
-
-    def load_options(self, part: str) -> Mapping[str, Any]:
-        """Say how a part is loaded; see `Residence`."""
-        del part  # all alike
-        return {"dtype": self._dtype}
-
-    def settle(self, parts: Mapping[str, Any]) -> None:
-        """Move models there; see `Residence`."""
-        for model in parts.values():
-            model.to(self._device)
-
-    def during(self, parts: Mapping[str, Any]) -> AbstractContextManager[Any]:
-        """Do nothing, as they are there; see `Residence`."""
-        return nullcontext(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,15 +94,15 @@ class KleinShelf:
     incomplete or of another kind changes nothing.
     """
 
-    def __init__(self, settings: EngineSettings, *, residence: Residence) -> None:
+    def __init__(self, settings: EngineSettings, residency: Residency) -> None:
         """Set up; nothing is loaded yet.
 
         Args:
             settings: The engine's settings.
-            residence: Where models wait, and in which number format.
+            residency: Where models wait, and in which number format.
         """
         self._settings = settings
-        self._residence = residence
+        self._residency = residency
         self._digests = Digests()
         self._kept: LoadedKlein | None = None
 
@@ -223,14 +179,14 @@ class KleinShelf:
         for part, model_class in MODELS.items():
             if part in shared:
                 continue
-            options = self._residence.load_options(part)
+            options = self._residency.load_options(part)
             model = model_class.from_pretrained(folder / part, local_files_only=True, use_safetensors=True, **options)
             if part == "text_encoder":
                 _drop_unread_layers(model)
             if part == "vae":
                 parts["normalisation"] = Normalisation.of(model)
             parts[part] = model.eval()
-            self._residence.settle({part: model})
+            self._residency.settle({part: model})
         scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
         tokenizer = Qwen2TokenizerFast.from_pretrained(folder / "tokenizer", local_files_only=True)
         return {**parts, "scheduler": scheduler, "tokenizer": tokenizer}

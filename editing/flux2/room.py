@@ -1,6 +1,6 @@
 """The room: FLUX.2 [klein] behind `editing.diffusion.rooms`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -8,13 +8,14 @@ import torch
 from editing.checkpoints import Architecture, Checkpoint
 from editing.diffusion.lora_files import LoraShelf
 from editing.diffusion.loras import LoraFile
+from editing.diffusion.memory import Residency
 from editing.diffusion.rooms import Plan, Run, UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.engine import Progress
 from editing.errors import EditCancelled, EngineError, OperationError
 from editing.flux2.conditioning import Conditioner
 from editing.flux2.latents import fitted
-from editing.flux2.loading import KleinShelf, LoadedKlein, OnDevice, Residence
+from editing.flux2.loading import KleinShelf, LoadedKlein
 from editing.flux2.sampler import Conditions, Denoising
 from editing.prompts import plain_text, require_plain
 from editing.rasters import Pixels
@@ -32,25 +33,21 @@ class Flux2Room:
     def __init__(
         self,
         settings: EngineSettings,
+        residency: Residency,
         *,
-        device: torch.device,
-        dtype: torch.dtype,
-        residence: Residence | None = None,
-        read_adapter: Callable[[str], bytes] | None = None,
+        read_adapter: Callable[[str], bytes],
     ) -> None:
         """Set up; nothing is loaded yet.
 
         Args:
             settings: The engine's settings.
-            device: Where the models run.
-            dtype: Number format of the weights.
-            residence: Where models wait; None: on the device, all of them.
-            read_adapter: Digest -> the bytes of an uploaded LoRA; None where nothing is uploaded.
+            residency: Where and how models run, and where they wait.
+            read_adapter: Digest -> the bytes of an uploaded LoRA.
         """
-        self._residence = residence or OnDevice(device=device, dtype=dtype)
-        self._shelf = KleinShelf(settings, residence=self._residence)
-        self._loras = LoraShelf(settings, read_adapter or _nothing_uploaded, architecture=Architecture.FLUX2)
-        self.conditioner = Conditioner(device=device, dtype=dtype)
+        self._residency = residency
+        self._shelf = KleinShelf(settings, residency)
+        self._loras = LoraShelf(settings, read_adapter, architecture=Architecture.FLUX2)
+        self.conditioner = Conditioner(device=residency.device, dtype=residency.dtype)
 
     def load(self, plan: Plan) -> "KleinPainter":
         """Load what a plan takes; see `Room.load`.
@@ -75,7 +72,7 @@ class Flux2Room:
             )
         files = self._loras.find(plan.guides.loras)
         loaded = self._shelf.get(plan.main)
-        return KleinPainter(loaded, self.conditioner, self._loras, files, residence=self._residence)
+        return KleinPainter(loaded, self.conditioner, self._loras, files, residency=self._residency)
 
     def release(self) -> None:
         """Let go of the weights and of everything remembered, to make room for another architecture."""
@@ -94,7 +91,7 @@ class KleinPainter:
         loras: LoraShelf,
         files: Sequence[LoraFile],
         *,
-        residence: Residence,
+        residency: Residency,
     ) -> None:
         """Set up.
 
@@ -103,18 +100,23 @@ class KleinPainter:
             conditioner: What encodes prompts and pictures.
             loras: Applies LoRAs.
             files: LoRAs of this edit.
-            residence: Has the models at hand while they run.
+            residency: Has the models at hand while they run.
         """
         self._loaded = loaded
         self._conditioner = conditioner
         self._loras = loras
         self._files = files
-        self._residence = residence
+        self._residency = residency
 
     @property
     def weights(self) -> Sequence[UsedWeights]:
         """Everything that takes part in its runs."""
         return (self._loaded.used, *self._loras.used(self._files))
+
+    @property
+    def memory(self) -> Mapping[str, object]:
+        """How the weights are kept, for the record."""
+        return self._residency.facts(self._loaded.models)
 
     def paint(self, run: Run, *, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
         """Run the model once; see `Painter.paint`.
@@ -138,7 +140,7 @@ class KleinPainter:
         """
         _stop_if(cancelled)
         changed = {"transformer": self._loaded.transformer}
-        with self._residence.during(self._loaded.models), self._loras.applied(changed, self._files):
+        with self._residency.during(self._loaded.models), self._loras.applied(changed, self._files):
             return self._painted(run, on_step, cancelled)
 
     def _painted(self, run: Run, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
@@ -188,7 +190,3 @@ def _failures_of(checkpoint: Checkpoint) -> Iterator[None]:
             field="checkpoint",
             value=checkpoint.name,
         ) from error
-
-
-def _nothing_uploaded(digest: str) -> bytes:
-    raise EngineError(f"nothing was uploaded here, so not {digest} either", code="weights_missing", field="loras")

@@ -9,14 +9,13 @@ import pytest
 from editing.blending import Route
 from editing.catalogue import CATALOGUE, check_operation, routes_of
 from editing.checkpoints import Architecture
-from editing.diffusion.settings import EngineSettings
 from editing.engine import EditedImage
 from editing.errors import EngineError, OperationError
 from editing.guides import Guides
 from editing.operations import Generate, Inpaint, Instruct, Operation, Outpaint, Sampling
 from editing.placement import Placement
 from tests.editing.pictures import box_mask, raster
-from tests.editing.tiny_flux2 import build_flux2  # imports the shim before diffusers
+from tests.editing.tiny_flux2 import build_flux2, room_of  # imports the shim before diffusers
 
 import torch  # isort: skip
 
@@ -44,7 +43,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def room(weights: dict[str, Path]) -> Flux2Room:
-    return Flux2Room(EngineSettings(weights=weights), device=torch.device("cpu"), dtype=torch.float32)
+    return room_of(weights)
 
 
 @pytest.fixture(scope="module")

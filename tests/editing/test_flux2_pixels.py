@@ -9,19 +9,17 @@ import pytest
 
 from editing.catalogue import find
 from editing.diffusion.rooms import Plan, Run
-from editing.diffusion.settings import EngineSettings
 from editing.guides import Guides
 from editing.operations import Sampling
 from editing.rasters import Mask, Pixels
 from tests.editing.pictures import box_mask, noise
-from tests.editing.tiny_flux2 import build_flux2  # imports the shim before diffusers
+from tests.editing.tiny_flux2 import build_flux2, room_of  # imports the shim before diffusers
 
 import torch  # isort: skip
 from diffusers import Flux2KleinInpaintPipeline, Flux2KleinPipeline  # isort: skip
 from PIL import Image  # isort: skip
 
 from editing.diffusion.quiet import quiet_libraries  # isort: skip
-from editing.flux2.room import Flux2Room  # isort: skip
 
 PROMPT = "a cat on a chair"
 STEPS = 4
@@ -33,7 +31,7 @@ class Both:
     """Our room and diffusers' pipelines on the same weights."""
 
     def __init__(self, weights: dict[str, Path]) -> None:
-        self.room = Flux2Room(EngineSettings(weights=weights), device=torch.device("cpu"), dtype=torch.float32)
+        self.room = room_of(weights)
         self.stock: dict[str, Any] = {
             name: Flux2KleinPipeline.from_pretrained(weights[name], local_files_only=True)
             for name in (DISTILLED, UNDISTILLED)
@@ -189,7 +187,7 @@ def test_further_pictures_may_have_any_size(both: Both) -> None:
 
 def test_half_precision_draws_the_noise_of_half_precision(tmp_path: Path) -> None:
     weights = build_flux2(tmp_path / "half")
-    room = Flux2Room(EngineSettings(weights=weights), device=torch.device("cpu"), dtype=torch.bfloat16)
+    room = room_of(weights, dtype=torch.bfloat16)
     run = Run(prompt=PROMPT, size=(64, 64), sampling=Sampling(steps=STEPS, guidance=1.0, seed=7))
     with quiet_libraries():
         ours = room.load(Plan(main=find(DISTILLED), route="generate")).paint(

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 
 from editing.catalogue import find
 from editing.diffusion.rooms import Plan, Run
-from editing.diffusion.settings import EngineSettings
 from editing.engine import Progress
 from editing.errors import EditCancelled, EngineError, OperationError
 from editing.guides import Embedding, Guides, Lora
@@ -22,13 +20,11 @@ from editing.memory import MemoryProfile
 from editing.operations import Sampling
 from editing.rasters import Pixels
 from tests.editing.pictures import box_mask, noise
-from tests.editing.tiny_flux2 import LAYERS, build_flux2  # imports the shim before diffusers
+from tests.editing.tiny_flux2 import LAYERS, build_flux2, room_of  # imports the shim before diffusers
 
 import torch  # isort: skip
 from safetensors.torch import load_file, save, save_file  # isort: skip
 
-from editing.diffusion.memory import Residency  # isort: skip
-from editing.diffusion.placing import Place  # isort: skip
 from editing.diffusion.quiet import quiet_libraries  # isort: skip
 from editing.flux2.conditioning import Conditioner  # isort: skip
 from editing.flux2.latents import fitted  # isort: skip
@@ -67,11 +63,6 @@ def painter(weights: dict[str, Path]) -> KleinPainter:
 @pytest.fixture
 def folder(weights: dict[str, Path], tmp_path: Path) -> Path:
     return Path(shutil.copytree(weights[DISTILLED], tmp_path / "klein"))
-
-
-def room_of(weights: Mapping[str, Path], **other: Any) -> Flux2Room:
-    settings = EngineSettings(weights=weights, hub_cache=Path("/nonexistent/hub"))
-    return Flux2Room(settings, device=torch.device("cpu"), dtype=torch.float32, **other)
 
 
 def plan(name: str = DISTILLED, guides: Guides | None = None) -> Plan:
@@ -358,7 +349,7 @@ def lora_of(transformer: Any, *, rank: int = 2, seed: int = 0) -> bytes:
 
 def test_loras_act_in_their_run_alone_and_are_recorded(weights: dict[str, Path]) -> None:
     uploaded: dict[str, bytes] = {}
-    room = room_of(weights, read_adapter=uploaded.__getitem__)
+    room = room_of(weights, read=uploaded.__getitem__)
     plain = paint(room.load(plan()), words())
     file = lora_of(room.load(plan())._loaded.transformer)
     digest = hashlib.sha256(file).hexdigest()
@@ -392,59 +383,19 @@ def test_a_lora_for_another_shape_is_refused_and_the_next_run_is_clean(room: Flu
     assert np.array_equal(paint(room.load(plan()), words()), plain)
 
 
-class Watching:
-    """A residence that notes what is asked of it."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def load_options(self, part: str) -> Mapping[str, Any]:
-        self.notes.append(f"load {part}")
-        return {"dtype": torch.float32}
-
-    def settle(self, parts: Mapping[str, Any]) -> None:
-        self.notes.append(f"settle {' '.join(sorted(parts))}")
-
-    @contextmanager
-    def during(self, parts: Mapping[str, Any]) -> Iterator[None]:
-        self.notes.append(f"begin {' '.join(sorted(parts))}")
-        try:
-            yield
-        finally:
-            self.notes.append("end")
-
-
-def test_a_residence_settles_what_was_loaded_and_hears_of_every_run(weights: dict[str, Path]) -> None:
-    residence = Watching()
-    room = room_of(weights, residence=residence)
-    with pytest.raises(EditCancelled):
-        paint(room.load(plan()), words(), cancelled=iter([False, True]).__next__)
-    room.load(plan(UNDISTILLED))
-    assert residence.notes == [
-        "load transformer",
-        "settle transformer",
-        "load vae",
-        "settle vae",
-        "load text_encoder",
-        "settle text_encoder",
-        "begin text_encoder transformer vae",
-        "end",
-        "load transformer",
-        "settle transformer",
-    ]
-
-
 @pytest.mark.parametrize("profile", [MemoryProfile.GB24, MemoryProfile.GB8])
 def test_a_memory_profile_gives_the_same_pixels_again_whatever_ran_between(
     weights: dict[str, Path], profile: MemoryProfile
 ) -> None:
-    place = Place(device=torch.device("cpu"), dtype=torch.float32, profile=profile)
-    room = room_of(weights, residence=Residency(place, small=0))
+    room = room_of(weights, profile=profile)
     first = paint(room.load(plan()), part())
     with pytest.raises(EditCancelled):
         paint(room.load(plan()), part(), cancelled=iter([False, False, True]).__next__)
     paint(room.load(plan(UNDISTILLED)), words())
     assert np.array_equal(paint(room.load(plan()), part()), first)
+    facts = room.load(plan()).memory
+    assert facts["profile"] == profile.value
+    assert set(facts["formats"]) == {"transformer", "vae", "text_encoder"}
 
 
 @pytest.mark.parametrize(

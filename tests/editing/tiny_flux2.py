@@ -1,5 +1,6 @@
 """Tiny FLUX.2 [klein] checkpoints: the real classes and layout with random weights, saved as diffusers folders."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from editing.diffusion.torchvision_shim import ensure_torchvision
@@ -16,7 +17,12 @@ from diffusers import (  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
 from transformers import Qwen2TokenizerFast, Qwen3Config, Qwen3ForCausalLM  # noqa: E402
 
+from editing.diffusion.memory import Residency  # noqa: E402
+from editing.diffusion.placing import Place  # noqa: E402
 from editing.diffusion.quiet import quiet_libraries  # noqa: E402
+from editing.diffusion.settings import EngineSettings  # noqa: E402
+from editing.flux2.room import Flux2Room  # noqa: E402
+from editing.memory import MemoryProfile  # noqa: E402
 
 CORPUS = ["a red circle on sand", "make the car red", "a cat on a chair", "what is on the left in picture one"] * 4
 HIDDEN = 16
@@ -108,3 +114,16 @@ def build_flux2(root: Path) -> dict[str, Path]:
         "FLUX.2-klein-9B": root / "klein",
         "FLUX.2-klein-base-4B": root / "klein-base",
     }
+
+
+def room_of(
+    weights: Mapping[str, Path],
+    *,
+    dtype: torch.dtype = torch.float32,
+    profile: MemoryProfile = MemoryProfile.CPU,
+    read: Callable[[str], bytes] = {}.__getitem__,
+) -> Flux2Room:
+    """A room on the CPU; `read` hands out uploaded LoRAs."""
+    settings = EngineSettings(weights=weights, hub_cache=Path("/nonexistent/hub"))
+    residency = Residency(Place(device=torch.device("cpu"), dtype=dtype, profile=profile), small=0)
+    return Flux2Room(settings, residency, read_adapter=read)
