@@ -166,7 +166,8 @@ def _parts(
         Part.CONTROLNET: controlnet or loop,
         Part.TEXT_ENCODER: prompt,
         Part.TEXT_ENCODER_2: prompt,
-        Part.IMAGE_ENCODER: _WHOLE_BY_LAYER if prompt.waits is Waiting.LAYERS else Keeping(_WHOLE.format, prompt.waits),
+        # Never layer by layer: SigLIP's last layer reads the weights of another without calling it.
+        Part.IMAGE_ENCODER: _WHOLE if prompt == _WHOLE else _WHOLE_IN_TURN,
         Part.VAE: vae,
     }
 

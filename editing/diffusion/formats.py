@@ -26,7 +26,8 @@ from editing.memory import LAYOUTS, QUANTISER, MemoryProfile, Part, WeightFormat
 from diffusers.hooks import apply_layerwise_casting  # isort: skip
 
 _KEPT_BESIDE_FP8: Final = ("embed", "norm", "modulation", r"^proj_out$")
-_KEPT_BESIDE_INT4: Final = ("embed", "norm_out", r"^proj_out$", "^controlnet_")
+_KEPT_BESIDE_INT4: Final = ("embed", "modulation", "norm_out", r"^proj_out$", "^controlnet_")
+"""FLUX.2's blocks share one modulation, few weights that act everywhere; of FLUX.1's every block has its own."""
 _KEPT_OF_TEXT: Final = ("embed", "shared", r"\.wo$")
 """T5 casts its activations to the format it finds in `wo`, and its makers keep that layer precise."""
 _CASTING: Final = "layerwise_casting"

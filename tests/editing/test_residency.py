@@ -305,7 +305,7 @@ def lora(model: nn.Module, seed: int = 5) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("profile", MemoryProfile)
-def test_a_lora_acts_beside_squeezed_and_waiting_weights_and_leaves_no_trace(
+def test_layers_added_to_squeezed_and_waiting_weights_act_and_leave_no_trace(
     parts: dict[str, Any], profile: MemoryProfile
 ) -> None:
     weights = lora(parts["transformer"])
