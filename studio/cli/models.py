@@ -72,12 +72,15 @@ def _weights(checkpoint: "Checkpoint", settings: Settings) -> str:
 
 
 def _memory_view(memory: "Memory") -> dict[str, Any]:
+    from editing.estimates import FLUX1_DEV, needed_bytes
+
     layout = memory.layout
     return {
         "profile": layout.profile.value,
         "reason": memory.reason,
         "device": memory.device,
         "total_bytes": memory.total_bytes,
+        "flux1_bytes": needed_bytes(layout.profile, FLUX1_DEV),
         "vae_tiling": layout.vae_tiling,
         "parts": {
             part.value: {"format": keeping.format.value, "waits": keeping.waits.value}
@@ -87,7 +90,7 @@ def _memory_view(memory: "Memory") -> dict[str, Any]:
 
 
 def _print_memory(memory: "Memory") -> None:
-    from editing.memory import TILE
+    from editing.memory import GIGABYTE, TILE
 
     view = _memory_view(memory)
     table = Table("part", "weights", "where they wait", title_justify="left", box=None, padding=(0, 2, 0, 0))
@@ -96,6 +99,7 @@ def _print_memory(memory: "Memory") -> None:
     console = Console(highlight=False)
     console.print(f"[bold]Memory: {view['profile']}[/bold] ({view['reason']})")
     console.print(table)
+    console.print(f"FLUX.1 [dev] with a ControlNet takes about {view['flux1_bytes'] / GIGABYTE:.0f} GB.", markup=False)
     if view["vae_tiling"]:
         console.print(f"Pictures with a side above {TILE} pixels go through the VAE in tiles.")
     console.print("Small parts, as all of flux-mini's, stay whole and on the device.\n")

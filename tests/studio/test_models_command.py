@@ -56,6 +56,7 @@ def test_the_profile_follows_from_the_card_that_the_worker_would_take(monkeypatc
     seen = memory()
     assert (seen["profile"], seen["device"], seen["reason"]) == ("24gb", "NVIDIA A", "NVIDIA A has 25.8 GB")
     assert seen["parts"]["transformer"]["format"] == "fp8"
+    assert seen["flux1_bytes"] < seen["total_bytes"]
     monkeypatch.setenv("STUDIO_DEVICE", "cuda:1")
     assert memory()["profile"] == "12gb"
     monkeypatch.setenv("STUDIO_DEVICE", "auto")
@@ -99,6 +100,7 @@ def test_the_tables_say_profile_licence_and_weights_within_a_hundred_columns(
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 100
     assert lines[0].startswith("Memory: cpu (")
+    assert "FLUX.1 [dev] with a ControlNet takes about 83 GB." in lines
     rows: dict[str, list[str]] = {}
     for cells in map(str.split, lines):
         if len(cells) > 3:
