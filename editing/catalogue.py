@@ -266,13 +266,15 @@ def check_operation(operation: Operation) -> Checkpoint:
         The checkpoint that will run it.
 
     Raises:
-        OperationError: As `check` and `resolve_route` raise, `size_unsupported`, `prefill_without_effect`, or
-            `strength_without_effect` for an img2img that would ignore its picture.
+        OperationError: As `check` and `resolve_route` raise, `size_unsupported`, `pictures_too_many`,
+            `prefill_without_effect`, `guidance_without_effect`, or `strength_without_effect` for an img2img that would
+            ignore its picture.
     """
     if isinstance(operation, ControlMap):
         return check_detector(operation)
     guides = operation.guides if isinstance(operation, Prompted) else None
     checkpoint = check(operation.checkpoint, operation.name, guides, true_cfg=operation.sampling.true_cfg)
+    _check_guidance(checkpoint, operation.name, operation.sampling)
     match operation:
         case Generate():
             _check_area(checkpoint, (operation.width, operation.height))
@@ -305,6 +307,18 @@ def _check_area(checkpoint: Checkpoint, size: tuple[int, int]) -> None:
         value=area,
         limit=most,
     )
+
+
+def _check_guidance(checkpoint: Checkpoint, operation: OperationName, sampling: Sampling) -> None:
+    usual = checkpoint.defaults[operation].guidance
+    if not checkpoint.guided and sampling.guidance != usual:
+        raise OperationError(
+            f"guidance is no input of {checkpoint.name}, so {sampling.guidance} would change nothing; leave it out",
+            code="guidance_without_effect",
+            field="guidance",
+            value=sampling.guidance,
+            limit=usual,
+        )
 
 
 def _check_pictures(checkpoint: Checkpoint, count: int) -> None:

@@ -98,6 +98,7 @@ class Checkpoint:
         works_with: Names of the checkpoints it was trained for, where it paints nothing by itself.
         inpainting: Weight and span of a ControlNet that reads a masked picture and its mask; None for all others.
         weight: Weight of a LoRA or of a reference where the request says none.
+        guided: Whether guidance is an input of it; where it is none, only the default is taken.
         pictures: Pictures that an instruction may speak of.
         negative_cfg: Scale of classifier-free guidance where a request gives a negative prompt and no scale; None
             where a negative prompt cannot act.
@@ -126,6 +127,7 @@ class Checkpoint:
     works_with: frozenset[str] = frozenset()
     inpainting: ControlDefaults | None = None
     weight: float = 1.0
+    guided: bool = True
     pictures: int = 0
     negative_cfg: float | None = None
     size_multiple: int = SIZE_MULTIPLE

@@ -9,12 +9,11 @@ import numpy as np
 from editing.blending import Intent, Prefill
 from editing.boxes import Box, around, model_size, outside, padded_size
 from editing.catalogue import starts_from_picture
-from editing.checkpoints import Checkpoint
+from editing.checkpoints import Checkpoint, Family
 from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
 from editing.detecting import Detect
 from editing.engine import BlendFacts, PaintPass, SeamTry
-from editing.guides import Control
 from editing.matching import match_palette
 from editing.operations import ControlMap, Erase, Generate, Img2Img, Inpaint, Instruct, Outpaint, Sampling
 from editing.outpainting import Extension, extension_strips, paint_extension, plan_extension
@@ -125,9 +124,14 @@ def _whole_size(target: tuple[int, int], checkpoint: Checkpoint) -> tuple[int, i
 
 
 def _at_native(picture: Raster, checkpoint: Checkpoint) -> Pixels:
-    """A picture scaled to about the area that a checkpoint likes, in its own shape, sides multiples of its own."""
+    """A picture scaled to about the area that a checkpoint likes, in its own shape, sides multiples of its own.
+
+    Kontext was trained on pictures of that area alone; others take smaller ones as they are, at less cost.
+    """
     sizes = checkpoint.sizes
     at = sizes.native_pixels
+    if checkpoint.family is not Family.KONTEXT:
+        at = min(at, picture.width * picture.height)
     size = model_size(*picture.size, replace(sizes, smallest_pixels=at, native_pixels=at, bucket=sizes.multiple))
     return resize_pixels(np.ascontiguousarray(srgb_pixels(picture)), size)
 
@@ -184,7 +188,7 @@ class _Job:
         self._paint = paint
         self._detect = detect
         self._intent = operation.blend.intended(operation.intents)
-        self._controls: tuple[Control, ...] = () if isinstance(operation, Erase) else operation.guides.controls
+        self._controls = () if isinstance(operation, Erase) else operation.guides.controls
         self._prefill = _prefill(operation, self._intent)
         self._extension: Extension | None = None
         if isinstance(operation, Outpaint):

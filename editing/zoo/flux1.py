@@ -56,6 +56,7 @@ FLUX1: Final = (
         licence=APACHE,
         licence_url=APACHE_URL,
         max_sequence_length=256,
+        guided=False,
         negative_cfg=2.0,
         defaults={
             OperationName.GENERATE: SamplingDefaults(steps=4, guidance=0.0),

@@ -20,6 +20,7 @@ NON_COMMERCIAL_REASON: Final = (
 _KLEIN: Final[Mapping[str, Any]] = {
     "family": Family.KLEIN,
     "architecture": Architecture.FLUX2,
+    "guided": False,
     "pictures": 4,
     "max_pixels": 2048 * 2048,
 }

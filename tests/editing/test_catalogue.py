@@ -394,3 +394,16 @@ def test_the_pure_modules_need_no_torch() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'diffusers', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("checkpoint", ["FLUX.1-schnell", "FLUX.2-klein-4B"])
+def test_a_guidance_that_no_input_takes_is_refused(checkpoint: str) -> None:
+    def generate(**sampled: float) -> Generate:
+        sampling_of = find(checkpoint).sampling("generate", seed=1, **sampled)
+        return Generate(prompt="x", width=64, height=64, sampling=sampling_of, checkpoint=checkpoint)
+
+    assert check_operation(generate()).name == checkpoint
+    with pytest.raises(OperationError) as caught:
+        check_operation(generate(guidance=7.5))
+    assert (caught.value.code, caught.value.field) == ("guidance_without_effect", "guidance")
+    assert caught.value.limit == find(checkpoint).defaults[OperationName.GENERATE].guidance

@@ -34,6 +34,10 @@ def generate(checkpoint: str = "flux-mini", **values: object) -> Generate:
     return Generate(**{**defaults, "checkpoint": checkpoint, **values})
 
 
+def schnell() -> Generate:
+    return generate("FLUX.1-schnell", sampling=Sampling(steps=2, guidance=0, seed=1))
+
+
 def inpaint(checkpoint: str = "flux-mini-fill", **values: object) -> Inpaint:
     defaults = {"prompt": "a red circle", "picture": PICTURE, "mask": MASK, "sampling": sampling()}
     return Inpaint(**{**defaults, "checkpoint": checkpoint, **values})
@@ -101,7 +105,7 @@ ROUTES: dict[str, tuple[Callable[[], Operation], str]] = {
         "generate",
     ),
     "schnell generates": (
-        lambda: generate("FLUX.1-schnell", sampling=Sampling(steps=2, guidance=0, seed=1)),
+        schnell,
         "generate",
     ),
 }
@@ -223,7 +227,7 @@ def test_cancel_takes_effect_within_a_step_and_leaves_the_next_run_bit_identical
 
 def test_a_run_does_not_depend_on_what_ran_before(engine: EditEngine) -> None:
     clean = run(engine, generate()).raster.pixel_sha256
-    for before in (inpaint("flux-mini", sampling=sampling(4, strength=0.3)), inpaint(), generate("FLUX.1-schnell")):
+    for before in (inpaint("flux-mini", sampling=sampling(4, strength=0.3)), inpaint(), schnell()):
         run(engine, before)
         assert run(engine, generate()).raster.pixel_sha256 == clean
 
@@ -473,7 +477,7 @@ def test_fill_shares_the_bases_encoders_where_their_files_are_the_same(engine: E
 
 
 def test_one_base_and_one_fill_are_kept(engine: EditEngine) -> None:
-    for operation in (generate(), inpaint(), generate("FLUX.1-schnell"), inpaint()):
+    for operation in (generate(), inpaint(), schnell(), inpaint()):
         run(engine, operation)
     assert {loaded.checkpoint.name for loaded in kept(engine).values()} == {"FLUX.1-schnell", "flux-mini-fill"}
 

@@ -15,9 +15,9 @@ from tests.editing.pictures import box_mask, raster, sampling
 
 
 def generate(checkpoint: str, controls: tuple[Control, ...] = ()) -> Generate:
-    return Generate(
-        prompt="x", width=32, height=32, sampling=sampling(1), checkpoint=checkpoint, guides=Guides(controls=controls)
-    )
+    sampled = find(checkpoint).sampling("generate", seed=1, steps=1)
+    guides = Guides(controls=controls)
+    return Generate(prompt="x", width=32, height=32, sampling=sampled, checkpoint=checkpoint, guides=guides)
 
 
 def run(
