@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from editing.blending import Blend
+from editing.catalogue import find
 from editing.engine import EditedImage
 from editing.errors import EngineError
 from editing.guides import Control, ControlKind, Guides
