@@ -81,7 +81,7 @@ class LatentEncoder:
 
     def _posterior(self, values: torch.Tensor) -> Any:
         flat = values.detach().to("cpu").contiguous().view(torch.uint8).numpy()
-        digest = hashlib.blake2b(memoryview(flat), digest_size=32).digest()
+        digest = hashlib.blake2b(flat.data, digest_size=32).digest()
         key = (digest, tuple(values.shape), values.dtype, self._digests)
         return self._memo.get(key, lambda: self._vae.encode(values).latent_dist)
 

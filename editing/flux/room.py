@@ -24,7 +24,7 @@ from editing.flux.conditions import Models, Text, joined
 from editing.flux.embeddings import learnt
 from editing.flux.emphasis import encode
 from editing.flux.latents import LatentEncoder
-from editing.flux.loading import CheckpointShelf
+from editing.flux.loading import CheckpointShelf, LoadedCheckpoint
 from editing.flux.references import adapted, adapter_embeds, redux_tokens
 from editing.flux.sampler import Sampling
 from editing.guides import Guides, Reference, ReferenceKind
@@ -67,8 +67,8 @@ class Flux1Room:
         self._shelf = CheckpointShelf(settings, residency, keeps=keeps)
         self._loras = LoraShelf(settings, read_adapter)
         self._read_adapter = read_adapter
-        self.texts: Memo[Text] = Memo(kept=KEPT_TEXTS)
-        self.pictures: Memo[Any] = Memo(kept=KEPT_PICTURES)
+        self.texts: Memo[Text] = Memo(kept=KEPT_TEXTS if settings.remembers else 0)
+        self.pictures: Memo[Any] = Memo(kept=KEPT_PICTURES if settings.remembers else 0)
 
     def load(self, plan: Plan) -> "Flux1Painter":
         """Load what a plan takes; see `Room.load`.
@@ -88,9 +88,6 @@ class Flux1Room:
             for checkpoint in plan.checkpoints
             if checkpoint.family not in {Family.LORA, Family.CONTROL_LORA}
         }
-        of_family = lambda *families: {  # noqa: E731 - read as the table it is
-            name: each for name, each in loaded.items() if each.checkpoint.family in families
-        }
         channels = {
             control.checkpoint
             for control in plan.guides.controls
@@ -98,9 +95,9 @@ class Flux1Room:
         }
         models = Models(
             main=loaded[plan.main.name],
-            readers=of_family(Family.CONTROLNET),
+            readers=_of(loaded, Family.CONTROLNET),
             inpainting=loaded[plan.inpainting.name] if plan.inpainting else None,
-            adapters=of_family(Family.REDUX, Family.IP_ADAPTER),
+            adapters=_of(loaded, Family.REDUX, Family.IP_ADAPTER),
             channels=frozenset(channels),
             residency=self._residency,
         )
@@ -134,7 +131,11 @@ class Tools:
 
 
 class Flux1Painter:
-    """Loaded weights, ready for the runs of one edit; implements `editing.diffusion.rooms.Painter`."""
+    """Loaded weights, ready for the runs of one edit; implements `editing.diffusion.rooms.Painter`.
+
+    Attributes:
+        models: What paints, and all that steers it.
+    """
 
     def __init__(self, models: Models, guides: Guides, files: Sequence[LoraFile], tools: Tools) -> None:
         """Take up loaded weights.
@@ -145,7 +146,7 @@ class Flux1Painter:
             files: LoRAs of this edit.
             tools: What every edit shares.
         """
-        self._models = models
+        self.models = models
         self._guides = guides
         self._files = files
         self._tools = tools
@@ -155,7 +156,7 @@ class Flux1Painter:
     @property
     def weights(self) -> Sequence[UsedWeights]:
         """Everything that takes part in its runs."""
-        models = self._models
+        models = self.models
         every = [models.main, *models.readers.values(), *models.adapters.values()]
         if models.inpainting is not None:
             every.append(models.inpainting)
@@ -169,7 +170,7 @@ class Flux1Painter:
     @property
     def memory(self) -> Mapping[str, object]:
         """How the weights are kept, for the record."""
-        facts: Mapping[str, object] = self._models.residency.facts(self._models.modules)
+        facts: Mapping[str, object] = self.models.residency.facts(self.models.modules)
         return facts
 
     def paint(self, run: Run, *, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
@@ -190,10 +191,10 @@ class Flux1Painter:
         if cancelled():
             raise EditCancelled
         callers = _Callers(on_step, cancelled)
-        name = self._models.main.checkpoint.name
+        name = self.models.main.checkpoint.name
         try:
             with quiet_libraries(), torch.no_grad(), ExitStack() as stack:
-                stack.enter_context(self._models.residency.during(self._models.modules))
+                stack.enter_context(self.models.residency.during(self.models.modules))
                 levels = self._levels(run, callers, stack)
         except EditingError:
             raise
@@ -213,45 +214,49 @@ class Flux1Painter:
         guides = run.guides
         redux = [each for each in guides.references if each.kind is ReferenceKind.REDUX]
         shown = [each for each in guides.references if each.kind is ReferenceKind.IP_ADAPTER]
-        adapters = [self._models.adapters[each.checkpoint] for each in shown]
+        adapters = [self.models.adapters[each.checkpoint] for each in shown]
         # 1. Change the models for the time of this run.
-        changed = {name: self._models.part[name] for name in ("transformer", "text_encoder", "text_encoder_2")}
+        changed = {name: self.models.part[name] for name in ("transformer", "text_encoder", "text_encoder_2")}
         stack.enter_context(self._tools.loras.applied(changed, self._files))
-        words = stack.enter_context(learnt(self._models.part, guides.embeddings, self._tools.read_adapter))
-        stack.enter_context(adapted(self._models, adapters, [each.weight for each in shown]))
+        words = stack.enter_context(learnt(self.models.part, guides.embeddings, self._tools.read_adapter))
+        stack.enter_context(adapted(self.models, adapters, [each.weight for each in shown]))
         # 2. Encode what is said and shown.
         text = joined(self._text(run.prompt, words), [self._redux(each) for each in redux])
         negative = self._text(guides.negative_prompt, words) if run.sampling.true_cfg > 1.0 else None
         # 3. Denoise.
-        return Sampling(self._models, self._encoder, run).run(
+        return Sampling(self.models, self._encoder, run).run(
             text,
             negative,
-            embeds=[adapter_embeds(each, _pixels(of), self._models) for each, of in zip(adapters, shown, strict=True)],
-            unshown=[adapter_embeds(each, _BLACK, self._models) for each in adapters] if negative else (),
+            embeds=[adapter_embeds(each, _pixels(of), self.models) for each, of in zip(adapters, shown, strict=True)],
+            unshown=[adapter_embeds(each, _BLACK, self.models) for each in adapters] if negative else (),
             on_step=callers.on_step,
             cancelled=callers.cancelled,
         )
 
     def _text(self, prompt: str, words: Mapping[str, Any]) -> Text:
-        main = self._models.main
+        main = self.models.main
         length = main.checkpoint.max_sequence_length
         key = (
             prompt,
             length,
-            (*main.part_digest("text_encoder"), *main.part_digest("text_encoder_2")),
+            (*main.part_digest("text_encoder"), *main.part_digest("text_encoder_2"), *main.words),
             self._tools.loras.text_key(self._files),
             tuple((each.token, each.digest) for each in self._guides.embeddings),
         )
         return self._tools.texts.get(key, lambda: self._encoded(prompt, words, length))
 
     def _encoded(self, prompt: str, words: Mapping[str, Any], length: int) -> Text:
-        device, dtype = self._models.device, self._models.dtype
+        device, dtype = self.models.device, self.models.dtype
         embeds, pooled = (each.to(device=device, dtype=dtype) for each in encode(words, prompt, length))
         return Text(embeds=embeds, pooled=pooled, ids=torch.zeros(embeds.shape[1], 3, device=device, dtype=dtype))
 
     def _redux(self, reference: Reference) -> torch.Tensor:
-        redux = self._models.adapters[reference.checkpoint]
-        return redux_tokens(redux, _pixels(reference), reference.weight, self._models)
+        redux = self.models.adapters[reference.checkpoint]
+        return redux_tokens(redux, _pixels(reference), reference.weight, self.models)
+
+
+def _of(loaded: Mapping[str, LoadedCheckpoint], *families: Family) -> dict[str, LoadedCheckpoint]:
+    return {name: each for name, each in loaded.items() if each.checkpoint.family in families}
 
 
 def _pixels(reference: Reference) -> Pixels:
