@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from studio import bootstrap
+from studio.cli import app
 from studio.settings import Settings
 from tests.studio.conftest import Studio, encoded, png
 
@@ -142,15 +144,14 @@ def test_the_command_line_edits_in_this_process(operation: str, tmp_path: Path) 
 def test_a_control_image_is_made_and_used_on_the_command_line(tmp_path: Path) -> None:
     photo, made, out = tmp_path / "photo.png", tmp_path / "map.png", tmp_path / "out.png"
     photo.write_bytes(png(photograph(64, 48)))
-    environment = os.environ | {"STUDIO_HOME": str(tmp_path / "home"), "STUDIO_THREADS": "1"}
+    environment = {"STUDIO_HOME": str(tmp_path / "home"), "STUDIO_THREADS": "1"}
     for arguments in (
         ["controls", "canny", str(photo), "--low", "20", "--high", "60", "-o", str(made)],
         ["generate", "a red circle", "--control", f"canny:as_is:0.8={made}", "--negative", "fog", "--aspect", "2:1",
          "--steps", "2", "-o", str(out)],
     ):  # fmt: skip
-        command = [sys.executable, "-m", "studio", "edit", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, ["edit", *arguments], env=environment)
+        assert done.exit_code == 0, done.output
     with Image.open(made) as picture:
         assert (picture.size, len(np.unique(np.asarray(picture)))) == ((64, 48), 2)
     with Image.open(out) as picture:
