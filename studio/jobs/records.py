@@ -226,6 +226,7 @@ def model_of(facts: EditFacts) -> dict[str, Any]:
         "sampling": facts.sampling and sampling_of(facts.sampling),
         "device": facts.device,
         "dtype": facts.dtype,
+        "memory": dict(facts.memory),
         "threads": facts.threads,
         "versions": dict(facts.versions),
         "blend": facts.blend and blend_of(facts.blend),
