@@ -156,9 +156,9 @@ def _check_references(checkpoint: Checkpoint, guides: Guides) -> None:
 
 
 def _check_negative(checkpoint: Checkpoint, guides: Guides, true_cfg: float) -> None:
-    if true_cfg > 1.0 and checkpoint.negative_cfg is None:
+    if checkpoint.negative_cfg is None and (true_cfg > 1.0 or guides.negative_prompt):
         able = _names(lambda c: c.paints and c.negative_cfg is not None)
-        _refuse(Mix.CFG_UNSUPPORTED, checkpoint, "true_cfg", able)
+        _refuse(Mix.CFG_UNSUPPORTED, checkpoint, "true_cfg" if true_cfg > 1.0 else "negative_prompt", able)
     if guides.negative_prompt and true_cfg <= 1.0:
         _refuse(Mix.NEGATIVE_WITHOUT_CFG, checkpoint, "negative_prompt", ["a true_cfg above 1", "no negative_prompt"])
 

@@ -195,6 +195,14 @@ REFUSED: dict[str, tuple[str, Guides, float, Mix, str, object]] = {
         "negative_prompt",
         ["a true_cfg above 1", "no negative_prompt"],
     ),
+    "a negative prompt on distilled klein": (
+        KLEIN,
+        guides(negative_prompt="blur"),
+        1.0,
+        Mix.CFG_UNSUPPORTED,
+        "negative_prompt",
+        [DEV, FILL],
+    ),
     "true CFG on distilled klein": (KLEIN, Guides(), 2.0, Mix.CFG_UNSUPPORTED, "true_cfg", [DEV, FILL]),
 }
 
