@@ -1,5 +1,6 @@
 """Quiet: run diffusers and transformers without their bars and advice, and leave their switches as they were."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from contextlib import contextmanager
 from editing.diffusion.torchvision_shim import ensure_torchvision
 
 ensure_torchvision()
+# peft, where it is installed, brings bitsandbytes along, which advises at once to install a kernel that nothing here uses.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 from diffusers.utils import logging as diffusers_logging  # noqa: E402 - the shim comes first
 from transformers.utils import logging as transformers_logging  # noqa: E402 - the shim comes first
