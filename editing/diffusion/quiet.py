@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from editing.diffusion.torchvision_shim import ensure_torchvision
 
 ensure_torchvision()
-# peft, where it is installed, brings bitsandbytes along, which advises at once to install a kernel that nothing here uses.
+# peft, where it is installed, brings bitsandbytes along, which advises to install a kernel that nothing here uses.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 from diffusers.utils import logging as diffusers_logging  # noqa: E402 - the shim comes first
