@@ -13,6 +13,7 @@ from studio.settings import Settings
 if TYPE_CHECKING:
     from editing.flux.baselines import FillBaselines
     from editing.flux.counting import FillCounter
+    from editing.flux.savings import SavingsGround
 
 
 def build_engine(settings: Settings, store: Store) -> DiffusionEngine:
@@ -41,6 +42,13 @@ def build_counter() -> "FillCounter":
     from editing.flux.counting import FillCounter
 
     return FillCounter()
+
+
+def build_savings_ground(settings: Settings) -> "SavingsGround":
+    """Engines that remember or do not, and diffusers' own runs, on packaged weights; no worker needs it."""
+    from editing.flux.savings import SavingsGround
+
+    return SavingsGround(engine_settings(settings))
 
 
 def engine_settings(settings: Settings) -> EngineSettings:

@@ -27,6 +27,7 @@ class EngineSettings:
         dtype: What is computed in; None is bfloat16 on an accelerator, float32 on the CPU.
         device: Such as `cpu` or `cuda:0`; None is the accelerator if there is one.
         threads: CPU threads of torch; None leaves torch's choice. Either is recorded with each edit.
+        remembers: Whether what encoders made of the latest prompts and pictures is kept. No pixel depends on it.
     """
 
     weights: Mapping[str, Path] = field(default_factory=dict)
@@ -36,3 +37,4 @@ class EngineSettings:
     dtype: WeightsDtype | None = None
     device: str | None = None
     threads: int | None = None
+    remembers: bool = True

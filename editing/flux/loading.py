@@ -40,6 +40,7 @@ class LoadedCheckpoint:
         digests: SHA-256 of every weight file loaded, by path within the folder.
         parts: The models, tokenizers and scheduler by diffusers' component name; a ControlNet has one, `controlnet`.
         folder: Where it was loaded from.
+        words: Digests of its tokenizers' files: two with the same encoders may read a prompt differently.
     """
 
     checkpoint: Checkpoint
@@ -47,6 +48,7 @@ class LoadedCheckpoint:
     digests: Mapping[str, str]
     parts: Mapping[str, Any]
     folder: Path
+    words: tuple[str, ...] = ()
 
     @property
     def used(self) -> UsedWeights:
@@ -113,7 +115,12 @@ class CheckpointShelf:
                 value=checkpoint.name,
             ) from error
         loaded = LoadedCheckpoint(
-            checkpoint=checkpoint, revision=location.revision, digests=digests, parts=parts, folder=location.folder
+            checkpoint=checkpoint,
+            revision=location.revision,
+            digests=digests,
+            parts=parts,
+            folder=location.folder,
+            words=tuple(self._digests.of(file) for file in sorted(location.folder.glob("tokenizer*/*.*"))),
         )
         _check_channels(loaded)
         self._kept[checkpoint.name] = loaded

@@ -13,7 +13,7 @@ from editing.diffusion.rooms import Plan, Run, UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.engine import Progress
 from editing.errors import EditCancelled, EngineError, OperationError
-from editing.flux2.conditioning import Conditioner
+from editing.flux2.conditioning import KEPT, Conditioner
 from editing.flux2.latents import fitted
 from editing.flux2.loading import KleinShelf, LoadedKlein
 from editing.flux2.sampler import Conditions, Denoising
@@ -47,7 +47,9 @@ class Flux2Room:
         self._residency = residency
         self._shelf = KleinShelf(settings, residency)
         self._loras = LoraShelf(settings, read_adapter, architecture=Architecture.FLUX2)
-        self.conditioner = Conditioner(device=residency.device, dtype=residency.dtype)
+        self.conditioner = Conditioner(
+            device=residency.device, dtype=residency.dtype, kept=KEPT if settings.remembers else 0
+        )
 
     def load(self, plan: Plan) -> "KleinPainter":
         """Load what a plan takes; see `Room.load`.

@@ -98,6 +98,24 @@ def large(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSO
     raise typer.Exit(0 if all(each["within"] for each in facts) else 1)
 
 
+@app.command("savings")
+def savings(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Measure what is saved without changing a bit: calls, bytes and seconds, with and without, on flux-mini."""
+    from studio.bench.savings import run, to_json
+    from studio.cli.output import emit
+    from studio.engines import build_savings_ground
+
+    with _counting("savings") as on_progress:
+        found = run(build_savings_ground(load_settings()), on_progress=on_progress)
+    table = Table("what", "counted", "without", "with", "saved", "limit", "identical", title="exact savings, flux-mini")
+    for each in found:
+        limit = "" if each.limit is None else f"<= {each.limit:.4g}"
+        numbers = f"{each.without:.4g}", f"{each.with_:.4g}", f"{each.saved:.0%}"
+        table.add_row(each.what, each.unit, *numbers, limit, "yes" if each.identical else "NO")
+    emit(table, to_json(found), as_json=as_json)
+    raise typer.Exit(0 if all(each.holds for each in found) else 1)
+
+
 def _seam_table(scores: "SeamScores") -> Table:
     from studio.bench.seams import METHODS, summary
 
