@@ -132,18 +132,21 @@ def plain_text(text: str) -> str:
     return parse_prompt(text).plain
 
 
-def texts_seen(text: str) -> tuple[str, ...]:
+def texts_seen(text: str, learnt: Sequence[str] = ()) -> tuple[str, ...]:
     """List everything a model could be said to read in a prompt, for whoever judges the words.
 
     Weights must neither hide words, `(k:1.1)ill`, nor put something between two that the model hardly sees,
     `child (xyz:0) soldier`. So: the prompt as written, its plain words, and what remains as the weakest parts below
-    weight 1 go, one weight after the other; with the words beside a gap joined, and apart.
+    weight 1 go, one weight after the other; with the words beside a gap joined, and apart. What a learnt word shows
+    the model is its owner's secret, nothing at all among other things: so each of them again without those.
 
     Args:
         text: As it was written.
+        learnt: Words of the request that were uploaded as vectors, without angle brackets.
 
     Returns:
-        At least one text, none twice; no more than about 130 for the worst of prompts, one for most.
+        At least one text, none twice; no more than about 130 for the worst of prompts, one for most; up to three times
+        as many with learnt words.
 
     Raises:
         OperationError: As `parse_prompt` raises.
@@ -154,6 +157,10 @@ def texts_seen(text: str) -> tuple[str, ...]:
         weak = [index for index, part in enumerate(prompt.parts) if part.weight <= least]
         found[prompt.without(*weak)] = None
         found["".join(part.text for part in prompt.parts if part.weight > least)] = None
+    if learnt:
+        words = re.compile(f"<(?:{'|'.join(map(re.escape, learnt))})>(?:_[0-9]+)?")  # <word>_1 is its second vector
+        for each in tuple(found):
+            found[words.sub(" ", each)] = found[words.sub("", each)] = None
     return tuple(found)
 
 

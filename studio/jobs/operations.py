@@ -70,12 +70,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """An operation, with what else the job needs to know about its request."""
+    """An operation, with what else the job needs to know about its request; `learnt` are the uploaded words it says."""
 
     operation: Operation
     variants: int
     sources: tuple[Source, ...]
     words: Words
+    learnt: tuple[str, ...]
     output_format: OutputFormat
     quality: int | None
 
@@ -110,7 +111,8 @@ def build(operation: str, parameters: Mapping[str, Any], words: Words, load: Loa
     desk = _Desk(parameters, words, load, limits)
     made = _operation(operation, desk)
     _check_weights(words, check_operation(made))
-    check_words((words.prompt or "", words.negative), [each["token"] for each in parameters.get("embeddings", ())])
+    learnt = tuple(each["token"] for each in parameters.get("embeddings", ()))
+    check_words((words.prompt or "", words.negative), learnt)
     output_format = OutputFormat(parameters.get("output_format", OutputFormat.PNG))
     check_side(_size_of(made), output_format)
     return Built(
@@ -118,6 +120,7 @@ def build(operation: str, parameters: Mapping[str, Any], words: Words, load: Loa
         variants=check_count(parameters.get("n", VARIANTS[0])),
         sources=tuple(desk.sources),
         words=words,
+        learnt=learnt,
         output_format=output_format,
         quality=parameters.get("quality"),
     )

@@ -1,5 +1,7 @@
 """What of a request, and of a result, is screened: everything. Pure translation from `editing` to `policy`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from editing import EditedImage, Raster
@@ -17,17 +19,17 @@ def of_request(built: Built) -> list[Subject]:
     """All words, and every picture that came in: image, mask, control images, references, others."""
     found: list[Subject] = []
     if built.words.prompt is not None:
-        found += of_text("prompt", built.words.prompt)
+        found += of_text("prompt", built.words.prompt, built.learnt)
     if built.words.negative:
-        found += of_text("negative_prompt", built.words.negative)
+        found += of_text("negative_prompt", built.words.negative, built.learnt)
     for each in built.sources:
         found += of_picture(each.role, each.raster, each.facts.file.file_sha256)
     return found
 
 
-def of_text(name: str, text: str) -> list[Subject]:
-    """A text as it came and, where its weights change what a model reads, every way a model could read it."""
-    read = [each for each in texts_seen(text) if each != text]
+def of_text(name: str, text: str, learnt: Sequence[str] = ()) -> list[Subject]:
+    """A text as it came and, where weights or learnt words change what a model reads, every way it could read it."""
+    read = [each for each in texts_seen(text, learnt) if each != text]
     found: list[Subject] = [TextSubject(name=name, text=text)]
     for number, each in enumerate(read, start=1):
         found.append(TextSubject(name=f"{name} as read" if len(read) == 1 else f"{name} as read[{number}]", text=each))
