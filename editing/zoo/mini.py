@@ -55,4 +55,17 @@ MINI: Final = (
         works_with=frozenset({"flux-mini"}),
         **_MINI,
     ),
+    Checkpoint(
+        name="flux-mini-union",
+        family=Family.CONTROLNET,
+        packaged="flux-mini-union",
+        controls={kind: ControlDefaults(scale=1.0) for kind in ControlKind if kind is not ControlKind.POSE},
+        works_with=frozenset({"flux-mini"}),
+        **_MINI,
+    ),
+    *(
+        Checkpoint(name=name, family=Family.LORA, packaged=name, works_with=frozenset({"flux-mini"}), **_MINI)
+        for name in ("flux-mini-neon", "flux-mini-stripes")
+    ),
 )
+"""Shapes have no pose: the union net reads every other kind of control image."""

@@ -23,7 +23,7 @@ TILE: Final = 128
 """Side of a picture in a table: the size at which flux-mini draws."""
 TILE_GAP: Final = 6
 TILE_HEAD: Final = 20
-TILE_FOOT: Final = 36
+TILE_FOOT: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Column:
     Attributes:
         head: What it is about.
         pictures: From top to bottom.
-        foot: What was asked, in at most two lines.
+        foot: What was asked, in at most three lines.
     """
 
     head: str
@@ -167,7 +167,7 @@ def _table(sheet: Image.Image, pen: ImageDraw.ImageDraw, panel: Table, place: tu
         for picture in column.pictures:
             sheet.paste(picture.convert("RGB").resize((TILE, TILE), Image.Resampling.LANCZOS), (x, y))
             y += TILE + TILE_GAP
-        for line in _wrap(column.foot, TILE, pen, 12)[:2]:
+        for line in _wrap(column.foot, TILE, pen, 12)[:3]:
             pen.text((x, y), line, INK, _font(12))
             y += 15
         x += TILE + TILE_GAP

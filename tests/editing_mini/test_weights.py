@@ -1,5 +1,6 @@
 """The packaged weights: the exact classes and channels of FLUX.1, small, and good enough to draw what is asked for."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,18 @@ from diffusers import (
     FluxPipeline,
     FluxTransformer2DModel,
 )
+from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
 import editing.mini
 from editing.catalogue import find
+from editing.drawn_maps import drawn_map
 from editing.mini import judge
 from editing.mini.drawing import draw
 from editing.mini.training.export import unpack_weights
 from editing.mini.training.text import TOKENS, TextEncoders
 from editing.mini.training.vae import edges
+from studio.bench.steering import LORAS, control_of, in_style
 
 pytestmark = pytest.mark.filterwarnings("ignore:`FluxPosEmbed` is deprecated:FutureWarning")
 
@@ -49,6 +53,11 @@ def fill():
 @pytest.fixture(scope="module")
 def controlnet():
     return FluxControlNetModel.from_pretrained(WEIGHTS / "flux-mini-canny", **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def union():
+    return FluxControlNetModel.from_pretrained(WEIGHTS / "flux-mini-union", **OPTIONS)
 
 
 def test_the_package_is_small_and_holds_only_safetensors_and_json():
@@ -120,8 +129,6 @@ def test_the_base_draws_what_is_asked_for(base):
 
 
 def test_the_controlnet_puts_the_shape_where_the_edges_are(base, controlnet):
-    from PIL import Image
-
     scene = draw(np.random.default_rng(21), 128, 128, shapes=1, background="sky")
     pipeline = quiet(FluxControlNetPipeline(**base.components, controlnet=controlnet))
     control = Image.fromarray(edges(scene.pixels))
@@ -139,6 +146,32 @@ def test_training_can_go_on_from_the_packaged_weights(tmp_path, base):
         ("base", FluxTransformer2DModel),
         ("fill", FluxTransformer2DModel),
         ("canny", FluxControlNetModel),
+        ("union", FluxControlNetModel),
     ):
         part = kind.from_pretrained(tmp_path / stage, local_files_only=True)
         assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("kind", find("flux-mini-union").controls)
+def test_the_union_follows_every_kind_of_control_image(base, union, kind):
+    scene = draw(np.random.default_rng(21), 128, 128, shapes=1, background="sky")
+    wanted = judge.canny(scene.pixels)
+    pipeline = quiet(FluxControlNetPipeline(**base.components, controlnet=union))
+    control = control_of(scene, kind, find("flux-mini-union"))
+    pixels = control.picture.pixels
+    if control.detector is not None:
+        pixels = drawn_map(pixels, control.detector, low=control.low, high=control.high)
+    guided = drawn(pipeline, scene.caption, 3, control_image=Image.fromarray(pixels))
+    assert judge.edge_f1(guided, wanted) >= 0.5
+
+
+@pytest.mark.parametrize("name", LORAS)
+def test_a_lora_draws_in_its_style_and_the_base_does_not(base, name):
+    scenes = [draw(np.random.default_rng(seed), 128, 128, shapes=1, background="sand") for seed in (2, 4, 5)]
+    parts = base.components | {"transformer": copy.deepcopy(base.transformer)}
+    pipeline = quiet(FluxPipeline(**parts))
+    pipeline.load_lora_weights(WEIGHTS / name, weight_name="pytorch_lora_weights.safetensors")
+    plain = [in_style(drawn(base, scene.caption, 5), scene, name) for scene in scenes]
+    styled = [in_style(drawn(pipeline, scene.caption, 5), scene, name) for scene in scenes]
+    assert sum(plain) == 0
+    assert sum(styled) >= 2
