@@ -6,8 +6,10 @@ hand belongs to, cannot be told from a part, and the parts of one edit must agre
 """
 
 import math
+from fractions import Fraction
 
 import numpy as np
+from PIL import Image
 
 from editing.boxes import Box
 from editing.colour import srgb_pixels
@@ -24,6 +26,8 @@ MOST_PIXELS = 2048 * 2048
 """A larger picture is made smaller before anything is detected in it, and its map is enlarged again."""
 _AT_ANY_SIZE = frozenset({Detector.CANNY, Detector.GREY})
 """What takes little memory, and would change with the size."""
+_LANCZOS = 3
+"""Pixels to either side that Pillow's Lanczos filter reads."""
 
 
 def control_image(
@@ -66,13 +70,10 @@ def control_image(
         part = box if source is not None else None
         return _cut_from_whole(control, detector, seen, size, part, frame, detect)
     if picture is not None:
-        seen = srgb_pixels(picture)
-        if box is not None and frame is not None:
-            seen = seen[_scaled(box, frame, picture.size).slices]
+        seen = _part(srgb_pixels(picture), box, frame, size)
     else:
-        seen = own
-    assert seen is not None  # noqa: S101 - as above
-    seen = resize_pixels(np.ascontiguousarray(seen), size)
+        assert own is not None  # noqa: S101 - as above
+        seen = resize_pixels(np.ascontiguousarray(own), size)
     if detector is None:
         return seen
     return control_map(seen, detector, low=control.low, high=control.high, detect=detect)
@@ -128,7 +129,7 @@ def _cut_from_whole(
     at = _bounded((round(frame[0] * size[0] / box.width), round(frame[1] * size[1] / box.height)))
     seen = resize_pixels(np.ascontiguousarray(whole), at)
     made = control_map(seen, detector, low=control.low, high=control.high, detect=detect)
-    return resize_pixels(np.ascontiguousarray(made[_scaled(box, frame, at).slices]), size)
+    return _part(made, box, frame, size)
 
 
 def _bounded(size: tuple[int, int]) -> tuple[int, int]:
@@ -137,9 +138,22 @@ def _bounded(size: tuple[int, int]) -> tuple[int, int]:
     return (size[0], size[1]) if shrink == 1.0 else (max(1, int(size[0] * shrink)), max(1, int(size[1] * shrink)))
 
 
-def _scaled(box: Box, frame: tuple[int, int], size: tuple[int, int]) -> Box:
-    """The same part of a picture of another size; at least one pixel."""
-    across, down = size[0] / frame[0], size[1] / frame[1]
-    left, top = min(int(box.left * across), size[0] - 1), min(int(box.top * down), size[1] - 1)
-    right, bottom = max(left + 1, round(box.right * across)), max(top + 1, round(box.bottom * down))
-    return Box(left=left, top=top, right=right, bottom=bottom)
+def _part(pixels: Pixels, box: Box | None, frame: tuple[int, int] | None, size: tuple[int, int]) -> Pixels:
+    """Cut out of a picture what lies at a box of the frame over which it is laid, at the model's size.
+
+    A picture coarser than the frame has a box's borders between its pixels: it is read there, not at the next whole
+    pixel, which would shift everything by up to one of its own.
+    """
+    height, width = pixels.shape[:2]
+    if box is None or frame is None:
+        return resize_pixels(np.ascontiguousarray(pixels), size)
+    across, down = Fraction(width, frame[0]), Fraction(height, frame[1])
+    left, top, right, bottom = box.left * across, box.top * down, box.right * across, box.bottom * down
+    if all(each.denominator == 1 for each in (left, top, right, bottom)):
+        return resize_pixels(np.ascontiguousarray(pixels[int(top) : int(bottom), int(left) : int(right)]), size)
+    # No more of a large picture than the filter reaches.
+    reach = math.ceil(_LANCZOS * max(1.0, float(right - left) / size[0], float(bottom - top) / size[1]))
+    x, y = max(0, math.floor(left) - reach), max(0, math.floor(top) - reach)
+    near = np.ascontiguousarray(pixels[y : math.ceil(bottom) + reach, x : math.ceil(right) + reach])
+    between = float(left - x), float(top - y), float(right - x), float(bottom - y)
+    return np.asarray(Image.fromarray(near).resize(size, Image.Resampling.LANCZOS, box=between), dtype=np.uint8)

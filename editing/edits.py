@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
+import cv2
 import numpy as np
 
 from editing.blending import Intent, Prefill
@@ -12,11 +13,12 @@ from editing.catalogue import starts_from_picture
 from editing.checkpoints import Checkpoint, Family
 from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
-from editing.detecting import Detect
+from editing.detecting import DETECTORS, Detect, detector_of
 from editing.engine import BlendFacts, PaintPass, SeamTry
+from editing.guides import Control, ControlKind, ControlMode
 from editing.matching import match_palette
 from editing.operations import ControlMap, Erase, Generate, Img2Img, Inpaint, Instruct, Outpaint, Sampling
-from editing.outpainting import Extension, extension_strips, paint_extension, plan_extension
+from editing.outpainting import Extension, extend, extension_strips, paint_extension, plan_extension
 from editing.prefill import prefilled
 from editing.rasters import Mask, Pixels, Raster
 from editing.regions import RegionPlan, Scene, edit_region, plan_region, repainted
@@ -78,7 +80,8 @@ def generate(operation: Generate, checkpoint: Checkpoint, paint: Paint, detect: 
     asked = (operation.width, operation.height)
     size = padded_size(*asked, multiple=checkpoint.size_multiple)
     images = tuple(
-        _padded(control_image(control, size=asked, detect=detect), size) for control in operation.guides.controls
+        _padded(control_image(control, size=asked, detect=detect), size, control.kind)
+        for control in operation.guides.controls
     )
     pixels = paint(prompt=operation.prompt, size=size, sampling=operation.sampling, images=images)
     raster = Raster(pixels=_middle(pixels, asked))
@@ -189,6 +192,7 @@ class _Job:
         self._detect = detect
         self._intent = operation.blend.intended(operation.intents)
         self._controls = () if isinstance(operation, Erase) else operation.guides.controls
+        self._whole = _own_whole(operation) if any(_sees_own_whole(each) for each in self._controls) else None
         self._prefill = _prefill(operation, self._intent)
         self._extension: Extension | None = None
         if isinstance(operation, Outpaint):
@@ -243,7 +247,15 @@ class _Job:
         def paint(scene: Scene) -> Pixels:
             own = scene.pixels
             read = [
-                control_image(control, size=_size(own), own=own, box=scene.box, frame=self._frame, detect=self._detect)
+                control_image(
+                    control,
+                    size=_size(own),
+                    own=own,
+                    whole=self._whole,
+                    box=scene.box,
+                    frame=self._frame,
+                    detect=self._detect,
+                )
                 for control in self._controls
             ]
             images.extend(read)
@@ -288,6 +300,20 @@ class _Job:
         return measure_seams([_srgb_part(raster, near, self._operation.mask[near.slices])])
 
 
+def _sees_own_whole(control: Control) -> bool:
+    """Whether its map is found in all of the operation's own picture, not in the part that the model sees."""
+    made = control.picture is None and control.mode is ControlMode.PREPROCESS
+    return made and DETECTORS[detector_of(control)].whole
+
+
+def _own_whole(operation: MaskedEdit) -> Raster:
+    """All of an edit's own picture; an outpaint's on its canvas, mirrored beyond its borders as the model sees it."""
+    if isinstance(operation, Outpaint):
+        pixels, _ = extend(operation.picture, operation.placement)
+        return Raster(pixels=pixels, icc_profile=operation.picture.icc_profile)
+    return operation.picture
+
+
 def _prefill(operation: MaskedEdit, intent: Intent) -> Prefill | None:
     """What the model starts from; nothing where it starts from noise alone."""
     if not starts_from_picture(operation.sampling):
@@ -309,12 +335,19 @@ def _middle(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     return pixels[top : top + size[1], left : left + size[0]]
 
 
-def _padded(edges: Pixels, size: tuple[int, int]) -> Pixels:
-    """Centre a control image in the size at which the model runs; no edges in the margin that is cut off again."""
-    height, width = edges.shape[:2]
+_BLACK_IS_NOTHING = frozenset({ControlKind.CANNY, ControlKind.SOFT_EDGE, ControlKind.LINE_ART, ControlKind.POSE})
+"""Kinds whose control images are black where there is nothing; in the others black says something."""
+
+
+def _padded(image: Pixels, size: tuple[int, int], kind: ControlKind) -> Pixels:
+    """Centre a control image in the size at which the model runs, whose margin is cut off again.
+
+    In the margin there is nothing, or what lies at the border goes on: black bars would be painted and shine inwards.
+    """
+    height, width = image.shape[:2]
     if (width, height) == size:
-        return edges
+        return image
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    padded = np.zeros((size[1], size[0], 3), dtype=np.uint8)
-    padded[top : top + height, left : left + width] = edges
-    return padded
+    margins = (top, size[1] - height - top, left, size[0] - width - left)
+    how = cv2.BORDER_CONSTANT if kind in _BLACK_IS_NOTHING else cv2.BORDER_REPLICATE
+    return np.asarray(cv2.copyMakeBorder(image, *margins, how, value=(0, 0, 0)), dtype=np.uint8)

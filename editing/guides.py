@@ -86,7 +86,8 @@ class Control:
         kind: What it shows.
         checkpoint: Name in the catalogue of what reads it: a ControlNet, a control LoRA, or the operation's own
             checkpoint where that reads a control image itself.
-        picture: Where it is taken from; None is the operation's own picture. Another size is scaled to fit.
+        picture: Where it is taken from; None is the operation's own picture, an outpaint's on its canvas and mirrored
+            beyond its borders. Another size is scaled to fit, over the whole canvas.
         mode: Whether the control image is made of `picture`, or `picture` already is one.
         detector: What makes it; plays no part with `ControlMode.AS_IS`. None: `canny` for edges, else refused.
         low: Lower Canny threshold, 0..1000, below `high`.
