@@ -82,7 +82,8 @@ class LatentEncoder:
     def _posterior(self, values: torch.Tensor) -> Any:
         flat = values.detach().to("cpu").contiguous().view(torch.uint8).numpy()
         digest = hashlib.blake2b(flat.data, digest_size=32).digest()
-        key = (digest, tuple(values.shape), values.dtype, self._digests)
+        # The order in memory, too: the same values laid out otherwise are rounded otherwise (see `picture_tensor`).
+        key = (digest, tuple(values.shape), values.dtype, values.is_contiguous(), self._digests)
         return self._memo.get(key, lambda: self._vae.encode(values).latent_dist)
 
     def _scaled(self, latents: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """The sampler on real FLUX classes with tiny random weights: what each route reads, keeps and costs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from editing.diffusion.noise import seeded_generator  # isort: skip
 from editing.diffusion.placing import place  # isort: skip
 from editing.diffusion.quiet import quiet_libraries  # isort: skip
 from editing.flux.conditions import Models  # isort: skip
+from editing.flux.latents import LatentEncoder, picture_tensor  # isort: skip
 from editing.flux.loading import CheckpointShelf, LoadedCheckpoint  # isort: skip
 from editing.flux.room import Flux1Painter, Tools  # isort: skip
 
@@ -510,6 +511,24 @@ def test_no_picture_is_encoded_that_the_run_does_not_use(
     with Spy().on(parts, monkeypatch) as spy:
         painted(route, parts, **values)
     assert (len(spy.encoded), len(spy.decoded)) == (encodings, 1)
+
+
+def test_an_encoding_is_remembered_for_one_order_in_memory(parts: Parts) -> None:
+    """diffusers lays control images out otherwise, which rounds otherwise: neither may stand in for the other."""
+    values = picture_tensor(noise(HEIGHT, WIDTH, 7))
+    layouts = values, values.contiguous()
+
+    def modes(memos: Sequence[Memo[Any]]) -> list[torch.Tensor]:
+        vae = parts["base"].parts["vae"]
+        with torch.no_grad():
+            return [
+                LatentEncoder(vae, memo, (), dtype=torch.float32).mode(each)
+                for memo, each in zip(memos, layouts, strict=True)
+            ]
+
+    alone = modes([Memo(kept=0), Memo(kept=0)])
+    assert not torch.equal(*alone)
+    assert all(torch.equal(*pair) for pair in zip(alone, modes([Memo(kept=8)] * 2), strict=True))
 
 
 @pytest.mark.parametrize(
