@@ -42,18 +42,21 @@ def guides(
 
 def control(text: str) -> dict[str, Any]:
     """Read `KIND[:WORD...][=FILE]`."""
-    head, _, file = text.partition("=")
+    head, named, file = text.partition("=")
     kind, *words = head.split(":")
     members: dict[str, Any] = {"kind": _one_of(kind, [each.value for each in ControlKind], "--control")}
     for word in words:
         scale = _number(word)
         if scale is not None:
-            members["scale"] = scale
+            said: dict[str, Any] = {"scale": scale}
         elif word == ControlMode.AS_IS.value:
-            members["mode"] = word
+            said = {"mode": word}
         else:
-            members["detector"] = _one_of(word, [*sorted(_DETECTORS), "as_is", "a number"], "--control")
-    return members | ({"image": _picture(file, "--control")} if file else {})
+            said = {"detector": _one_of(word, [*sorted(_DETECTORS), "as_is", "a number"], "--control")}
+        if not said.keys().isdisjoint(members):
+            raise typer.BadParameter(f"--control: {word!r} says the {next(iter(said))} a second time")
+        members |= said
+    return members | ({"image": _picture(file, "--control")} if named else {})
 
 
 def lora(text: str) -> dict[str, Any]:

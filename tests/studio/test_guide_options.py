@@ -34,7 +34,9 @@ def test_a_control_is_its_kind_words_in_any_order_and_a_file(photo: str, text: s
     assert control(f"{text}={photo}") == members | {"image": encoded(b"picture")}
 
 
-@pytest.mark.parametrize("text", ["smell", "canny:loud", "canny=nowhere.png", "", "=a=b:c.png"])
+@pytest.mark.parametrize(
+    "text", ["smell", "canny:loud", "canny=nowhere.png", "canny=", "canny:1:0.5", "depth:midas:midas", "", "=a=b:c.png"]
+)
 def test_a_control_that_cannot_be_read_is_refused(photo: str, text: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"--control: "):
         control(text)
