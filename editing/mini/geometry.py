@@ -71,9 +71,9 @@ def normal_map(size: tuple[int, int], shapes: Sequence[Shape], relief: Relief = 
     smooth = cv2.GaussianBlur(heights, (0, 0), 1.0)
     across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
-    normals = np.stack([across, down, np.ones_like(smooth)], axis=-1)
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    return np.rint((normals + 1) * 127.5).astype(np.uint8)
+    facing = np.stack([across, down, np.ones_like(across)], axis=-1).astype(np.float64)
+    normals = facing / np.linalg.norm(facing, axis=-1, keepdims=True)
+    return np.asarray(np.rint((normals + 1) * 127.5), np.uint8)
 
 
 def _heights(size: tuple[int, int], shapes: Sequence[Shape], relief: Relief) -> Heights:

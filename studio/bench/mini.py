@@ -113,7 +113,9 @@ def run(
         EngineError: The packaged weights are missing or do not load.
     """
     kinds, fewer = find(UNION).controls, math.ceil(count / _FEWER)
-    parts = [(part, count) for part in (_generated, _inpainted, _erased, _outpainted, _edges_with, _edges_without)]
+    parts: list[tuple[Part, int]] = [
+        (part, count) for part in (_generated, _inpainted, _erased, _outpainted, _edges_with, _edges_without)
+    ]
     parts += [(part, fewer) for part in (*map(_steered, kinds), *map(_styled, LORAS))]
     total = sum(each for _, each in parts)
     judged: list[Judged] = []

@@ -17,7 +17,7 @@ from studio.demo.sheet import Column, Panel, Table
 
 _SIDE: Final = 128
 _NET: Final = "flux-mini-union"
-_LORA_PROMPT: Final = "a yellow star on a sky background"
+_LORA_PROMPT: Final = "a yellow triangle on a sky background"
 _SEED: Final = 11
 
 Jobs = dict[str, dict[str, Any]]
