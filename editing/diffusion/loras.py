@@ -138,7 +138,10 @@ class LoraRack:
                 `lora_unsupported` for a part that is not given; `lora_not_finite`; and what `contents_of` refuses. The
                 modules are then as before.
         """
-        loaded = [(file, self._get(file)) for file in files]
+        try:
+            loaded = [(file, self._get(file)) for file in files]
+        finally:  # also where one of them cannot be read, or does not fit below
+            self._drop(keep={file.digest for file in files})
         plan: dict[tuple[str, str], list[tuple[_Factors, float]]] = {}
         for file, each in loaded:
             _judge(file, each, parts)
@@ -155,7 +158,6 @@ class LoraRack:
             for _, each in loaded:
                 for path, scale in each.norms.items():
                     _replace_norm(hooks, parts[TRANSFORMER].get_submodule(path), scale)
-            self._drop(keep={file.digest for file in files})
             yield
 
     def forget(self) -> None:

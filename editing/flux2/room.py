@@ -79,6 +79,7 @@ class Flux2Room:
     def release(self) -> None:
         """Let go of the weights and of everything remembered, to make room for another architecture."""
         self._shelf.release()
+        self._loras.release()
         self.conditioner.prompts.clear()
         self.conditioner.pictures.clear()
 

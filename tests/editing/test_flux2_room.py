@@ -365,6 +365,10 @@ def test_loras_act_in_their_run_alone_and_are_recorded(weights: dict[str, Path])
     assert not np.array_equal(results[0], results[1])
     assert not np.array_equal(results[0], plain)
     assert np.array_equal(paint(room.load(plan()), words()), plain)
+    uploaded.clear()
+    room.release()  # of its LoRAs, too: another architecture's weights come next
+    with pytest.raises(KeyError):
+        paint(room.load(plan(guides=guides)), words(guides=guides))
 
 
 def test_a_lora_for_another_shape_is_refused_and_the_next_run_is_clean(room: Flux2Room) -> None:

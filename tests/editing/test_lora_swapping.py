@@ -137,6 +137,17 @@ def test_the_model_is_untouched_after_a_run_and_after_one_that_breaks(parts: dic
     assert torch.equal(velocity(parts["transformer"]), plain)
 
 
+def test_files_that_do_not_fit_do_not_pile_up_in_memory(parts: dict[str, Any]) -> None:
+    wide = {name: (sides[0], 2 * sides[1]) for name, sides in ATTENTION.items()}
+    shelf = rack({f"wide {n}": file_of(diffusers_lora(n, wide)) for n in range(5)}, kept=2)
+    for n in range(5):
+        with pytest.raises(OperationError), shelf.applied(parts, [file(f"wide {n}")]):
+            pass
+        with pytest.raises(KeyError), shelf.applied(parts, [file(f"wide {n}"), file("not there")]):
+            pass
+    assert len(shelf._loaded) == 2
+
+
 def test_weight_zero_is_the_bare_model_to_the_bit(parts: dict[str, Any]) -> None:
     plain = velocity(parts["transformer"])
     with rack().applied(parts, [file("a", 0.0), file("b", 0.0)]):
