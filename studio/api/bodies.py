@@ -86,7 +86,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         Problem: `body_unreadable`.
     """
     try:
-        members = json.loads(body.decode("utf-8"), parse_constant=_not_json)
+        members = json.loads(body.decode("utf-8"), parse_constant=_not_json, object_pairs_hook=_each_once)
     except UnicodeDecodeError as error:
         raise Problem("body_unreadable", f"The body is not UTF-8: {error.reason} at byte {error.start}.") from error
     except (ValueError, RecursionError) as error:
@@ -98,6 +98,16 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 def _not_json(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON leaves open which of two members of one name counts; here neither does."""
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise Problem("request_invalid", f"{name[:80]} is given twice.", name[:80])
+        members[name] = value
+    return members
 
 
 def validate(members: dict[str, Any], shape: type[M]) -> M:
@@ -227,6 +237,6 @@ def _member(name: str, value: str | bytes) -> Any:
 
 def _json_field(name: str, text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_not_json)
+        return json.loads(text, parse_constant=_not_json, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise Problem("request_invalid", f"{name} must hold JSON: {str(error)[:200]}", name) from error

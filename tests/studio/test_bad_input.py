@@ -290,6 +290,8 @@ def test_a_wrong_word_is_answered_with_the_right_ones(field: str, words: tuple[s
         (b"[1]", "application/json", "body_unreadable", 400),
         (b'{"prompt": "", "guidance": Infinity}', "application/json", "body_unreadable", 400),
         (b'{"prompt": "", "guidance": 1e999}', "application/json", "guidance_out_of_range", 422),
+        (b'{"prompt": "a", "seed": 1, "seed": 2}', "application/json", "request_invalid", 422),
+        (b'{"prompt": "", "loras": [{"name": "x", "name": "y"}]}', "application/json", "request_invalid", 422),
         (b"[" * 100_000, "application/json", "body_unreadable", 400),
         (b'{"prompt": "\\ud800"}', "application/json", "text_invalid", 422),
         (b"prompt", "text/plain", "content_type_unsupported", 415),
