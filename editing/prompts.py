@@ -164,23 +164,24 @@ def texts_seen(text: str, learnt: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(found)
 
 
-def require_plain(text: str, checkpoint: Checkpoint) -> None:
+def require_plain(text: str, checkpoint: Checkpoint, *, place: str = "prompt") -> None:
     """Check that a checkpoint can follow a prompt's weights.
 
     Args:
         text: The prompt as it was written.
         checkpoint: What paints.
+        place: Name of the request field, for errors.
 
     Raises:
         OperationError: `prompt_weights_unsupported` for a weight other than 1 where nothing takes it, or as
             `parse_prompt` raises.
     """
-    if checkpoint.architecture is not Architecture.FLUX1 and parse_prompt(text).weighted:
+    if checkpoint.architecture is not Architecture.FLUX1 and parse_prompt(text, place=place).weighted:
         raise OperationError(
             f"{checkpoint.name} reads its prompt through a language model, whose words cannot be weighted; write it "
             "without weights, or take a FLUX.1 checkpoint",
             code="prompt_weights_unsupported",
-            field="prompt",
+            field=place,
             value=checkpoint.name,
             limit="no weights",
         )

@@ -105,10 +105,11 @@ def _view(body: TokensRequest, services: Services, tokenizers: Tokenizers) -> To
     asked = {"negative_prompt": body.negative_prompt} if body.negative_prompt else {}
     text, parameters = take_flags(body.operation, body.prompt, asked, body.prompt_flags)
     prompt = parse_prompt(text or "")
-    negative = parse_prompt(parameters.pop("negative_prompt", ""), place="negative_prompt")
+    without = parameters.pop("negative_prompt", "")
+    negative = parse_prompt(without, place="negative_prompt")
     checkpoint = find(body.checkpoint or pick(body.operation, prefer=services.intake.prefer))
-    for each in (text or "", body.negative_prompt):
-        require_plain(each, checkpoint)
+    require_plain(text or "", checkpoint)
+    require_plain(without, checkpoint, place="negative_prompt")
     parameters = settle_size(body.operation, parameters, checkpoint.native_pixels, checkpoint.max_pixels)
     if "seed" in parameters:
         parameters["seed"] = str(parameters["seed"])  # as jobs show it: beyond what JSON numbers hold exactly

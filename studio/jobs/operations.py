@@ -128,14 +128,9 @@ def build(operation: str, parameters: Mapping[str, Any], words: Words, load: Loa
 
 def _check_weights(words: Words, checkpoint: Checkpoint) -> None:
     """Weights must be well formed, and of use to the checkpoint."""
-    require_plain(words.prompt or "", checkpoint)
-    parse_prompt(words.prompt or "")
-    try:
-        require_plain(words.negative, checkpoint)
-        parse_prompt(words.negative)
-    except OperationError as error:
-        error.field = "negative_prompt"
-        raise
+    for place, text in (("prompt", words.prompt or ""), ("negative_prompt", words.negative)):
+        require_plain(text, checkpoint, place=place)
+        parse_prompt(text, place=place)
 
 
 def _operation(operation: str, desk: "_Desk") -> Operation:

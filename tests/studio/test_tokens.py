@@ -88,6 +88,10 @@ def test_nothing_is_stored_and_any_key_may_ask(studio: Studio) -> None:
         ({"prompt": "a", "checkpoint": "flux-maxi"}, "checkpoint_unknown", "checkpoint"),
         ({"prompt": "a", "checkpoint": "flux-mini-canny"}, "checkpoint_unsuitable", "checkpoint"),
         ({"prompt": "a (b:1.2)", "checkpoint": "FLUX.2-klein-4B"}, "prompt_weights_unsupported", "prompt"),
+        ({"prompt": "a", "negative_prompt": "(b:1.2)", "checkpoint": "FLUX.2-klein-4B"}, "prompt_weights_unsupported",
+         "negative_prompt"),
+        ({"prompt": "a --no (b:1.2)", "prompt_flags": True, "checkpoint": "FLUX.2-klein-4B"},
+         "prompt_weights_unsupported", "negative_prompt"),
     ],
 )  # fmt: skip
 def test_bad_input_is_a_problem_document(studio: Studio, body: dict[str, Any], code: str, field: str) -> None:
