@@ -56,7 +56,7 @@ class AdapterView(BaseModel):
         "embedding how many vectors of which width it has for each encoder."
     )
     created_at: datetime
-    url: str
+    url: str | None = Field(description="null: another owner's. Names are each owner's own, and say theirs alone.")
 
 
 class AdapterPage(BaseModel):
@@ -66,8 +66,8 @@ class AdapterPage(BaseModel):
     next: str | None = Field(description="Give it as `cursor` for the next page; null: this was the last.")
 
 
-def adapter_view(adapter: Adapter) -> AdapterView:
-    """Show an adapter."""
+def adapter_view(adapter: Adapter, reader: str) -> AdapterView:
+    """Show an adapter to an owner."""
     return AdapterView(
         id=adapter.id,
         kind=adapter.kind,
@@ -77,7 +77,7 @@ def adapter_view(adapter: Adapter) -> AdapterView:
         size_bytes=adapter.size_bytes,
         facts=adapter.facts,
         created_at=adapter.created_at,
-        url=f"/v1/{adapter.kind.value}s/{adapter.name}",
+        url=f"/v1/{adapter.kind.value}s/{adapter.name}" if adapter.owner == reader else None,
     )
 
 
@@ -119,13 +119,13 @@ def list_embeddings(request: Request, key: Caller, limit: Limit = 50, cursor: st
 @router.get("/loras/{name}", summary="Read a LoRA's facts")
 def read_lora(request: Request, name: str, key: Caller) -> AdapterView:
     """Say what one of your LoRAs is; `name` may be `sha256:` and its digest."""
-    return adapter_view(_find(AdapterKind.LORA, request, name, key))
+    return adapter_view(_find(AdapterKind.LORA, request, name, key), key.owner)
 
 
 @router.get("/embeddings/{name}", summary="Read an embedding's facts")
 def read_embedding(request: Request, name: str, key: Caller) -> AdapterView:
     """Say what one of your embeddings is; `name` may be `sha256:` and its digest."""
-    return adapter_view(_find(AdapterKind.EMBEDDING, request, name, key))
+    return adapter_view(_find(AdapterKind.EMBEDDING, request, name, key), key.owner)
 
 
 @router.delete("/loras/{name}", status_code=204, summary="Remove a LoRA")
@@ -158,7 +158,7 @@ async def _upload(kind: AdapterKind, request: Request, response: Response, key: 
             raise Problem("field_missing", "Give the name as a text part called name.", "name")
         upload = Upload(kind=kind, name=name, file=file.file, size=file.size or 0)
         view = await to_thread.run_sync(_keep, services, key, upload, limiter=request.app.state.decoding)
-    response.headers["Location"] = view.url
+    response.headers["Location"] = f"/v1/{kind.value}s/{view.name}"
     return view
 
 
@@ -166,12 +166,12 @@ def _keep(services: Services, key: ApiKey, upload: Upload) -> AdapterView:
     store = services.store
     limit = services.settings.max_adapter_bytes
     kept = admit(upload, owner=key.owner, key_id=key.id, blobs=store.blobs, store=store.adapters, limit=limit)
-    return adapter_view(kept)
+    return adapter_view(kept, key.owner)
 
 
 def _list(kind: AdapterKind, request: Request, key: ApiKey, limit: int, cursor: str | None) -> AdapterPage:
     page = services_of(request).store.adapters.list(kind, scope(key), limit=limit, before=cursor)
-    return AdapterPage(adapters=[adapter_view(each) for each in page.items], next=page.next_cursor)
+    return AdapterPage(adapters=[adapter_view(each, key.owner) for each in page.items], next=page.next_cursor)
 
 
 def _find(kind: AdapterKind, request: Request, name: str, key: ApiKey) -> Adapter:
