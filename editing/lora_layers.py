@@ -16,6 +16,10 @@ from editing.tensorfiles import FLOATS, Tensor, TensorHeader
 
 MAX_RANK: Final = 256
 _SHOWN: Final = 3
+_LARGEST: Final = 3.4e38
+"""About the largest number of 32 bits: what layers are computed in holds no more."""
+_NUMBERS: Final = FLOATS | {"I64", "I32", "I16", "I8", "U8"}
+"""Number formats of an alpha: some trainers write a whole number."""
 
 _FACTOR = re.compile(
     r"(?P<stem>.+?)\.(?:lora_(?P<letter>[AB])|(?:lora_|lora\.|lora_linear_layer\.)?(?P<word>down|up))"
@@ -207,11 +211,13 @@ def _factors(stem: str, down: Tensor, up: Tensor) -> tuple[int, int]:
 
 def _check_rest(stem: str, rows: int, members: _Members, tensors: Mapping[str, Tensor]) -> None:
     bias = members.get("bias")
-    if bias is not None and tensors[bias].shape != (rows,):
-        raise shapes_wrong(f"{stem[:120]!r} adds {tensors[bias].shape} to {rows} rows")
+    if bias is not None and (tensors[bias].shape != (rows,) or tensors[bias].dtype not in FLOATS):
+        raise shapes_wrong(f"{stem[:120]!r} adds {tensors[bias].shape} of {tensors[bias].dtype} to {rows} rows")
     alpha = members.get("alpha")
-    if alpha is not None and tensors[alpha].numbers != 1:
-        raise shapes_wrong(f"the alpha of {stem[:120]!r} is {tensors[alpha].shape}, not one number")
+    if alpha is not None and (tensors[alpha].numbers != 1 or tensors[alpha].dtype not in _NUMBERS):
+        raise shapes_wrong(
+            f"the alpha of {stem[:120]!r} is {tensors[alpha].shape} of {tensors[alpha].dtype}, not one number"
+        )
 
 
 def _shares(stem: str, place: Place, rows: int, inputs: int) -> list[int]:
@@ -281,12 +287,19 @@ class _Settings:
             for name, value in patterns.items():
                 if place.paths[0] == name or place.paths[0].endswith(f".{name}"):
                     alpha = value
-        if alpha is not None and (isinstance(alpha, bool) or not isinstance(alpha, int | float)):
+        if alpha is not None and not _is_factor(alpha):
             raise shapes_wrong(f"its metadata says alpha {str(alpha)[:40]!r}")
         return alpha, bool(self._said(place.part, "use_rslora"))
 
     def _said(self, part: str, name: str) -> Any:
         return self.members.get(f"{part}.{name}", self.members.get(name) if part == TRANSFORMER else None)
+
+
+def _is_factor(value: object) -> bool:
+    """Whether a number can scale factors; JSON also writes Infinity, NaN and numbers of any length."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= _LARGEST
 
 
 def _foreign(names: Sequence[str], architecture: Architecture) -> OperationError:

@@ -252,8 +252,20 @@ def test_alpha_comes_from_the_file_or_from_its_metadata() -> None:
     assert {each.path.rsplit(".", 1)[-1]: each.alpha_said for each in layers}["to_k"] == 2
     assert {each.path.rsplit(".", 1)[-1]: each.alpha_said for each in layers}["to_q"] == 8
     assert all(each.rooted for each in layers)
-    for text in ("[", "[]", '{"transformer.lora_alpha": "much"}'):
+    unusable = ('"much"', "true", "NaN", "-Infinity", "1e999", "1" + "0" * 400)
+    for text in ("[", "[]", *(f'{{"transformer.lora_alpha": {each}}}' for each in unusable)):
         assert code_of(file_of(diffusers_lora(1), {"lora_adapter_metadata": text})) == "lora_shapes_wrong"
+
+
+@pytest.mark.parametrize("member", ["alpha", "lora_B.bias"])
+def test_what_stands_beside_the_factors_is_a_number_that_can_be_used(member: str) -> None:
+    name = f"transformer.single_transformer_blocks.0.attn.to_q.{member}"
+    shape = (1,) if member == "alpha" else (32,)
+    given = diffusers_lora(1)
+    for used in (np.float32, np.float16):
+        judged(file_of(given | {name: np.ones(shape, used)}))
+    for wrong in (np.bool_, np.uint16):
+        assert code_of(file_of(given | {name: np.ones(shape, wrong)})) == "lora_shapes_wrong"
 
 
 def test_an_upload_for_another_architecture_is_refused() -> None:
