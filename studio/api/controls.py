@@ -1,6 +1,8 @@
 """POST /v1/controls/{kind}: the control image of a picture, to look at; GET /v1/controls: what can make which kind."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from editing import ControlKind
@@ -13,6 +15,9 @@ from studio.jobs.accept import Intake
 from studio.jobs.requests import ControlMapRequest
 
 router = APIRouter(prefix="/v1/controls", tags=["controls"])
+
+Kind = Annotated[str, Path(json_schema_extra={"enum": [each.value for each in ControlKind]}, examples=["soft_edge"])]
+"""Judged with the body, so that a wrong one is a problem like that of any other field."""
 
 
 class DetectorWeightsView(BaseModel):
@@ -58,7 +63,7 @@ def list_controls(request: Request, key: Caller) -> ControlKinds:
 
 
 @router.post("/{kind}", summary="Make a control image", **documented(ControlMapRequest))
-async def make_control(kind: str, request: Request, response: Response, key: Creator) -> JobView:
+async def make_control(kind: Kind, request: Request, response: Response, key: Creator) -> JobView:
     """Queue a short job that makes the control image of a picture, at its size, as an ordinary PNG of yours.
 
     Look at it, mend it, and give it to an edit as `{"kind": ..., "image": <its digest>, "mode": "as_is"}`. `kind` is

@@ -171,7 +171,7 @@ def _require_weights(detector: Detector, field: str, at_hand: Callable[[str], bo
     needed = " and ".join(facts.checkpoints)
     able = [each.value for each in detectors_of(facts.kind) if all(map(at_hand, DETECTORS[each].checkpoints))]
     raise OperationError(
-        f"the weights of {detector.value}, {needed}, are not on this machine; "
+        f"{detector.value} needs the weights of {needed}, which are not on this machine; "
         f"{'take ' + ' or '.join(able) if able else 'install them'}, or give a finished control image with mode as_is",
         code="detector_unavailable",
         field=field,

@@ -147,3 +147,11 @@ def test_maps_look_like_the_engine_made_them(studio: Studio) -> None:
     view = made(studio, "grey", image=encoded(png(noise())))
     shown = np.asarray(Image.open(io.BytesIO(studio.http.get(view["outputs"][0]["url"]).content)))
     assert np.array_equal(shown[..., 0], noise().mean(axis=2).astype(np.uint8))
+
+
+def test_the_documented_example_can_be_sent_as_it_is(studio: Studio) -> None:
+    post = studio.http.get("/openapi.json").json()["paths"]["/v1/controls/{kind}"]["post"]
+    (kind,) = (each["schema"] for each in post["parameters"] if each["name"] == "kind")
+    assert kind["enum"] == [each.value for each in ControlKind]
+    example = post["requestBody"]["content"]["application/json"]["example"] | {"image": encoded(png(noise()))}
+    assert made(studio, kind["examples"][0], **example)["state"] == "done"
