@@ -277,7 +277,7 @@ def controls(
 ) -> None:
     """Make a control image to look at: studio edit controls soft_edge photo.jpg -o map.png
 
-    Mend it if you like, then use it: studio edit generate "a house" --control soft_edge:as_is=map.png -o out.png
+    Mend it and use it: studio edit img2img photo.jpg "a house" --control soft_edge:as_is=map.png -o out.png
     """
     members: dict[str, Any] = {"kind": kind, "detector": detector, "low": low, "high": high}
     ask("control_map", members, {"image": picture}, out, url, key)

@@ -64,7 +64,7 @@ def test_thresholds_and_a_named_detector_are_kept(studio: Studio, picture: str) 
 def test_a_map_is_given_on_as_it_is(studio: Studio, picture: str) -> None:
     digest = made(studio, "canny", image=picture)["outputs"][0]["digest"]
     control = {"kind": "canny", "image": digest, "mode": "as_is"}
-    view = studio.done("generate", prompt="a red circle", controls=[control])
+    view = studio.done("generate", prompt="a red circle", width=64, height=48, controls=[control])
     assert view["state"] == "done"
     body = studio.http.get(f"/v1/records/{view['record']}").json()["body"]
     (source,) = body["inputs"]
