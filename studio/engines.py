@@ -1,6 +1,7 @@
 """Builds the engine. The only module of `studio` that leads to torch; the API process never imports it."""
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from editing.diffusion.building import build_engine as build
@@ -48,7 +49,8 @@ def build_savings_ground(settings: Settings) -> "SavingsGround":
     """Engines that remember or do not, and diffusers' own runs, on packaged weights; no worker needs it."""
     from editing.flux.savings import SavingsGround
 
-    return SavingsGround(engine_settings(settings))
+    # flux-mini's layers are so small that threads would wait for each other longer than they work.
+    return SavingsGround(replace(engine_settings(settings), threads=settings.threads or 1))
 
 
 def engine_settings(settings: Settings) -> EngineSettings:

@@ -1,12 +1,12 @@
 """What `studio bench savings` stands on: engines that remember or do not, diffusers' own runs, and what each costs.
 
-Costs are counted on the real models: a hook on every module's call, and every tensor that is alive.
+Costs are counted on the real models: a hook on every module's call, and every tensor that comes to life.
 """
 
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,12 +85,22 @@ def counted_calls() -> Iterator[Calls]:
         hook.remove()
 
 
-def live_bytes() -> int:
-    """Weigh every tensor that is alive in this process, what several share once.
+@contextmanager
+def new_bytes() -> Iterator[Callable[[], int]]:
+    """Weigh the tensors that come to life within a block.
 
-    Returns:
-        Bytes.
+    Yields:
+        What weighs those of them that are alive when it is called, in bytes; what several share counts once.
     """
+    gc.collect()
+    gc.freeze()  # what is there already is neither counted nor looked at
+    try:
+        yield _collected_bytes
+    finally:
+        gc.unfreeze()
+
+
+def _collected_bytes() -> int:
     gc.collect()
     # The type, not isinstance: some libraries' objects load more of the library when they are asked what they are.
     tensors = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
@@ -115,13 +125,13 @@ class SavingsGround:
         """Build an engine on which nothing is loaded; see `studio.bench.savings.Ground`."""
         return build_engine(replace(self._settings, remembers=remembers), accepted=lambda _name: False)
 
-    def counted(self) -> Any:
-        """Count calls while a block runs: a context manager that gives `Calls`."""
+    def counted(self) -> AbstractContextManager[Calls]:
+        """Count calls while a block runs; see `counted_calls`."""
         return counted_calls()
 
-    def live_bytes(self) -> int:
-        """Weigh every tensor that is alive."""
-        return live_bytes()
+    def weighed(self) -> AbstractContextManager[Callable[[], int]]:
+        """Weigh the tensors that come to life within a block; see `new_bytes`."""
+        return new_bytes()
 
     def ours(self, plan: Plan, run: Run) -> Callable[[], Pixels]:
         """Load what a run takes.

@@ -59,8 +59,8 @@ class Ground(Protocol):
         """Count calls of models while a block runs."""
         ...
 
-    def live_bytes(self) -> int:
-        """Weigh every tensor that is alive."""
+    def weighed(self) -> AbstractContextManager[Callable[[], int]]:
+        """Weigh, when called, the tensors that came to life within a block and are alive, in bytes."""
         ...
 
     def ours(self, plan: Plan, run: Run) -> Callable[[], Pixels]:
@@ -174,16 +174,16 @@ def weights(ground: Ground) -> Saving:
     steered = Guides(controls=(_control(),))
     operations: list[Operation] = [_generate(1), _img2img(), _inpaint(1), _outpaint()]
     operations += [_generate(1, guides=steered), _inpaint(1, guides=steered)]
-    before = ground.live_bytes()
-    apart, alone = [], []
-    for operation in operations:
-        engine = ground.engine(remembers=False)
-        alone.append(_painted(engine, operation))
-        apart.append(ground.live_bytes() - before)
-        del engine
-    shared = ground.engine(remembers=False)
-    same = _same([_painted(shared, operation) for operation in operations], alone)
-    together = ground.live_bytes() - before
+    with ground.weighed() as weigh:
+        apart, alone = [], []
+        for operation in operations:
+            engine = ground.engine(remembers=False)
+            alone.append(_painted(engine, operation))
+            apart.append(weigh())
+            del engine
+        shared = ground.engine(remembers=False)
+        same = _same([_painted(shared, operation) for operation in operations], alone)
+        together = weigh()
     return Saving(
         what=f"weights of {len(operations)} operations",
         unit="MB",

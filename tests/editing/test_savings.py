@@ -109,14 +109,6 @@ SERIES: dict[str, tuple[list[Operation], tuple[int, int], tuple[int, int]]] = {
         (2, 2),
         (1, 1),
     ),
-    "Kontext": (
-        [
-            Instruct(prompt="sand", picture=raster(64, 96), checkpoint="FLUX.1-Kontext-dev", sampling=sampling(1, seed))
-            for seed in range(2)
-        ],
-        (2, 2),
-        (1, 1),
-    ),
     "a base and its Fill": ([generate(), inpaint()], (2, 2), (1, 2)),
     "FLUX.2": ([klein(seed) for seed in range(3)], (3, 3), (1, 1)),
     "FLUX.2 with a further picture": (
@@ -240,7 +232,7 @@ def test_values_are_known_by_their_number_format_too() -> None:
 # Runs that break off
 
 
-@pytest.mark.parametrize("at", range(1, 5))
+@pytest.mark.parametrize("at", [2, 3])
 @pytest.mark.parametrize(
     "operation", [edit(), edit("flux-mini-fill", mask=SOFT), klein()], ids=["base", "fill", "klein"]
 )
