@@ -3,6 +3,7 @@
 Which guides a checkpoint can follow, and which of them together, is judged by `editing.mixes`.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from editing.rasters import Raster
 CANNY_THRESHOLD = (0, 1000)
 CONTROL_SCALE = (0.0, 2.0)
 MAX_CONTROLS = 4
+STRETCH = 0.05
+"""How much longer than its other side one side of a finished control image may become where it is scaled to fit: sizes
+are multiples of 16 pixels, so that shapes of one name differ by a little."""
 LORA_WEIGHT = (-4.0, 4.0)
 MAX_LORAS = 8
 REFERENCE_WEIGHT = (0.0, 2.0)
@@ -87,7 +91,8 @@ class Control:
         checkpoint: Name in the catalogue of what reads it: a ControlNet, a control LoRA, or the operation's own
             checkpoint where that reads a control image itself.
         picture: Where it is taken from; None is the operation's own picture, an outpaint's on its canvas and mirrored
-            beyond its borders. Another size is scaled to fit, over the whole canvas.
+            beyond its borders. Another size is scaled to fit, over the whole canvas; a finished control image must
+            have its shape (`Guides.require_shape`).
         mode: Whether the control image is made of `picture`, or `picture` already is one.
         detector: What makes it; plays no part with `ControlMode.AS_IS`. None: `canny` for edges, else refused.
         low: Lower Canny threshold, 0..1000, below `high`.
@@ -264,6 +269,33 @@ class Guides:
                     "generate has no picture of its own: each control needs one",
                     code="control_picture_missing",
                     field=f"controls[{index}].picture",
+                )
+
+    def require_shape(self, size: tuple[int, int]) -> None:
+        """Check that finished control images have the shape of what they steer: stretched, they would say another.
+
+        Args:
+            size: Width and height of the picture or canvas over which they are laid.
+
+        Raises:
+            OperationError: `control_shape_mismatch`.
+        """
+        width, height = size
+        for index, control in enumerate(self.controls):
+            if control.mode is not ControlMode.AS_IS or control.picture is None:
+                continue
+            wide, high = control.picture.size
+            # One pixel is forgiven too: a small map of a large picture is a rounded one.
+            rounded = abs(wide * height - high * width) <= max(size)
+            if not rounded and abs(math.log(wide * height / (high * width))) > STRETCH:
+                raise OperationError(
+                    f"a control image used as it is must have the shape of what it steers, {width}x{height}, at any "
+                    f"scale; this one is {wide}x{high}: cut it, choose another size, or have it made of a picture "
+                    "with mode preprocess",
+                    code="control_shape_mismatch",
+                    field=f"controls[{index}].image",
+                    value=[wide, high],
+                    limit=[width, height],
                 )
 
 

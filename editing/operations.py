@@ -100,7 +100,7 @@ class Generate:
         guides: What steers the model besides the prompt.
 
     Raises:
-        OperationError: `size_unsupported` or `control_picture_missing`.
+        OperationError: `size_unsupported`, `control_picture_missing` or `control_shape_mismatch`.
     """
 
     name: ClassVar[OperationName] = OperationName.GENERATE
@@ -115,6 +115,7 @@ class Generate:
         within("size_unsupported", "width", self.width, SIDE)
         within("size_unsupported", "height", self.height, SIDE)
         self.guides.require_pictures()
+        self.guides.require_shape((self.width, self.height))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,7 +131,7 @@ class Img2Img:
         guides: What steers the model besides the prompt.
 
     Raises:
-        OperationError: `size_unsupported`.
+        OperationError: `size_unsupported` or `control_shape_mismatch`.
     """
 
     name: ClassVar[OperationName] = OperationName.IMG2IMG
@@ -143,6 +144,7 @@ class Img2Img:
 
     def __post_init__(self) -> None:
         _check_size(self.size)
+        self.guides.require_shape(self.target)
 
     @property
     def target(self) -> tuple[int, int]:
@@ -168,7 +170,7 @@ class Inpaint:
 
     Raises:
         MaskError: The mask does not fit the picture, or is empty.
-        OperationError: `intent_contradictory`.
+        OperationError: `intent_contradictory` or `control_shape_mismatch`.
     """
 
     name: ClassVar[OperationName] = OperationName.INPAINT
@@ -187,6 +189,7 @@ class Inpaint:
     def __post_init__(self) -> None:
         check_mask(self.mask, size=self.picture.size)
         self.blend.intended(self.intents)
+        self.guides.require_shape(self.picture.size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -206,8 +209,8 @@ class Outpaint:
         retry: Whether to paint again when the seam shows.
 
     Raises:
-        OperationError: `margins_zero`, `canvas_too_large`, `canvas_excludes_picture` or
-            `intent_contradictory`.
+        OperationError: `margins_zero`, `canvas_too_large`, `canvas_excludes_picture`,
+            `intent_contradictory` or `control_shape_mismatch`.
     """
 
     name: ClassVar[OperationName] = OperationName.OUTPAINT
@@ -226,6 +229,7 @@ class Outpaint:
     def __post_init__(self) -> None:
         self.placement.check(self.picture.size)
         self.blend.intended(self.intents)
+        self.guides.require_shape((self.placement.width, self.placement.height))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

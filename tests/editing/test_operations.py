@@ -46,6 +46,11 @@ BAD = {
         "control_picture_missing",
         "picture",
     ),
+    "as it is, of another shape": (
+        lambda: generate(guides=Guides(controls=(control(mode=ControlMode.AS_IS, picture=raster(64, 80)),))),
+        "control_shape_mismatch",
+        "controls[0].image",
+    ),
     "low above high": (lambda: control(low=200, high=100), "control_threshold_out_of_range", "low"),
     "low -1": (lambda: control(low=-1), "control_threshold_out_of_range", "low"),
     "scale 2.1": (lambda: control(scale=2.1), "control_scale_out_of_range", "scale"),
@@ -110,3 +115,21 @@ def test_an_error_says_value_and_limit_in_words_and_in_fields() -> None:
     with pytest.raises(EditingError, match=r"1\.\.100, got 10000") as caught:
         Sampling(steps=10_000, guidance=1, seed=1)
     assert (caught.value.value, caught.value.limit) == (10_000, [1, 100])
+
+
+@pytest.mark.parametrize("size", [(60, 40), (6, 4), (600, 400), (61, 40), (7, 5), (625, 400)])
+def test_a_finished_control_image_of_the_pictures_shape_is_taken_at_any_scale(size: tuple[int, int]) -> None:
+    given = Guides(controls=(control(mode=ControlMode.AS_IS, picture=raster(size[1], size[0])),))
+    common = {"prompt": "x", "picture": PICTURE, "sampling": sampling(), "checkpoint": "flux-mini", "guides": given}
+    Inpaint(mask=MASK, **common)
+    with pytest.raises(OperationError) as caught:  # over the canvas, which has another shape
+        Outpaint(placement=Placement(width=120, height=50, left=0, top=0), **common)
+    assert (caught.value.code, caught.value.value, caught.value.limit) == (
+        "control_shape_mismatch",
+        list(size),
+        [120, 50],
+    )
+
+
+def test_a_picture_that_a_control_image_is_made_of_may_have_any_shape() -> None:
+    generate(guides=Guides(controls=(control(picture=raster(64, 80)),)))

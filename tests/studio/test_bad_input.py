@@ -121,6 +121,8 @@ TABLE = [
     Bad("control LoRA on fill", "inpaint", inpaint(checkpoint="FLUX.1-Fill-dev", controls=[{"kind": "canny", "checkpoint": "FLUX.1-Canny-dev-lora"}]), "mix_unsupported", "controls[0].checkpoint", has_limit=True),
     Bad("control without picture", "generate", generate(controls=[{"kind": "canny"}]), "control_picture_missing", "controls[0].image"),
     Bad("control as it is without picture", "inpaint", inpaint(controls=[{"kind": "canny", "mode": "as_is"}]), "control_picture_missing", "controls[0].image"),
+    Bad("control image of another shape", "inpaint", inpaint(controls=[canny(mode="as_is", image=encoded(png(noise(64, 40))))]), "control_shape_mismatch", "controls[0].image", has_limit=True),
+    Bad("control image of another shape than asked for", "generate", generate(width=64, height=32, controls=[canny(mode="as_is")]), "control_shape_mismatch", "controls[0].image", has_limit=True),
     Bad("five controls", "generate", generate(controls=[{"kind": "canny", "image": GOOD}] * 5), "control_too_many", "controls", has_limit=True),
     Bad("ten controls", "img2img", img2img(controls=[{"kind": "canny"}] * 10), "control_too_many", "controls", has_limit=True),
     Bad("kind that the checkpoint lacks", "generate", generate(checkpoint="flux-mini", controls=[{"kind": "pose", "image": GOOD}]), "control_unsupported", "controls[0].kind", has_limit=True),

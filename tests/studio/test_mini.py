@@ -147,7 +147,7 @@ def test_a_control_image_is_made_and_used_on_the_command_line(tmp_path: Path) ->
     environment = {"STUDIO_HOME": str(tmp_path / "home"), "STUDIO_THREADS": "1"}
     for arguments in (
         ["controls", "canny", str(photo), "--low", "20", "--high", "60", "-o", str(made)],
-        ["generate", "a red circle", "--control", f"canny:as_is:0.8={made}", "--negative", "fog", "--aspect", "2:1",
+        ["generate", "a red circle", "--control", f"canny:as_is:0.8={made}", "--negative", "fog", "--aspect", "4:3",
          "--steps", "2", "-o", str(out)],
     ):  # fmt: skip
         done = CliRunner().invoke(app, ["edit", *arguments], env=environment)
@@ -155,7 +155,7 @@ def test_a_control_image_is_made_and_used_on_the_command_line(tmp_path: Path) ->
     with Image.open(made) as picture:
         assert (picture.size, len(np.unique(np.asarray(picture)))) == ((64, 48), 2)
     with Image.open(out) as picture:
-        assert picture.size == (176, 96)
+        assert picture.size == (144, 112)
     drawn, mapped = bootstrap.open_store(Settings(home=tmp_path / "home")).records.list(None).items
     assert (mapped.body["operation"], drawn.body["model"]["sampling"]["true_cfg"]) == ("control_map", 2.0)
     assert drawn.parents == (mapped.id,)
