@@ -1,7 +1,8 @@
 """What the API says when it says no: problem details (RFC 9457) with stable codes.
 
 This is the only file that knows HTTP status codes. A problem names the field, its value and the limit, so that a caller
-can mend the request without reading our source. Values are shortened, and personal text is never repeated.
+can mend the request without reading our source. Values are shortened. Of a prompt no more is repeated than the few
+characters round a mistake in it, and that to its author alone: no record or log holds them.
 """
 
 import dataclasses
@@ -74,7 +75,12 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "internal": (500, "Something went wrong on our side"),
 }
 
-_EDITING_STATUS: Final = {"picture_too_large": 413, "lora_too_large": 413, "embedding_too_large": 413}
+_EDITING_STATUS: Final = {
+    "picture_too_large": 413,
+    "pictures_too_large": 413,
+    "lora_too_large": 413,
+    "embedding_too_large": 413,
+}
 """Codes of `editing` that are not plain 422."""
 
 

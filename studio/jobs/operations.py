@@ -49,6 +49,8 @@ Load = Callable[[str], bytes]
 
 WORDLESS = frozenset({"erase", "control_map"})
 """Operations without a prompt."""
+PICTURES_TOGETHER = 3
+"""How many pictures of the largest size one request may hold: the picture, its mask, and one that steers."""
 MARGINS = ("top", "right", "bottom", "left")
 CANVAS = ("width", "height", "offset_x", "offset_y")
 
@@ -293,6 +295,7 @@ class _Desk:
         data = self._load(digest)
         raster = self._decoded.get(digest) or decode_picture(data, self._limits, field=role)
         self._decoded[digest] = raster
+        self._check_together(role)
         facts = Input.of(role, digest, data, raster)
         self.sources.append(Source(role=role, raster=raster, facts=facts))
         return raster
@@ -308,6 +311,20 @@ class _Desk:
         )
         level = self._parameters.get("threshold")
         return mask if level is None else threshold(mask, level)
+
+    def _check_together(self, role: str) -> None:
+        """Each picture may be as large as the operator allows, but not a dozen at once: all are held decoded."""
+        most = PICTURES_TOGETHER * self._limits.max_pixels
+        pixels = sum(raster.width * raster.height for raster in self._decoded.values())
+        if pixels > most:
+            raise OperationError(
+                f"the pictures of one request may have {most} pixels together, got {pixels} up to {role}; send smaller "
+                "control and reference pictures",
+                code="pictures_too_large",
+                field=role,
+                value=pixels,
+                limit=most,
+            )
 
     def _check_canvas(self, placement: Placement) -> None:
         """The operator's limit on pictures holds for what is made of them too."""

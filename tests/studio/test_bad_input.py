@@ -373,6 +373,22 @@ def test_picture_over_the_pixel_limit_is_refused(make_studio: Callable[..., Stud
     assert (response.status_code, response.json()["code"]) == (413, "picture_too_large")
 
 
+def test_pictures_that_are_too_much_together_are_refused(make_studio: Callable[..., Studio]) -> None:
+    studio = make_studio(max_pixels=64 * 48)
+    pictures = [encoded(png(noise(seed=seed))) for seed in range(4)]
+
+    def ask(*shown: str) -> Any:
+        controls = [{"kind": "canny", "image": each} for each in shown]
+        return studio.http.post(
+            "/v1/inpaint", json=inpaint(checkpoint="flux-mini", image=pictures[0], mask=MASK, controls=controls)
+        )
+
+    assert ask(pictures[1], pictures[1], pictures[0]).status_code == 202  # one picture counts once
+    response = ask(pictures[1], pictures[2])
+    assert (response.status_code, response.json()["code"]) == (413, "pictures_too_large")
+    assert (response.json()["value"], response.json()["limit"]) == (4 * 64 * 48, 3 * 64 * 48)
+
+
 @pytest.mark.parametrize(
     ("name", "image"),
     [
