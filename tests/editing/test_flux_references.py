@@ -65,7 +65,7 @@ def levels(values: Any) -> Pixels:
 
 
 def parts_of(room: Flux1Room, name: str) -> dict[str, Any]:
-    return dict(room.load(Plan(main=find(BASE), route="generate"))._models.main.parts if name == BASE else {})
+    return dict(room.load(Plan(main=find(BASE), route="generate")).models.main.parts if name == BASE else {})
 
 
 def test_a_redux_reference_gives_what_diffusers_gives(room: Flux1Room, tiny_weights: dict[str, Path]) -> None:
