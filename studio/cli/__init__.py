@@ -50,7 +50,9 @@ def main() -> None:
         _fail(f"{problem.document.get('code', 'problem')}: {problem}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         _fail(f"the studio cannot be reached: {error}; is it running, and is --url its address?")
-    except (SettingsError, EditingError, StorageError, SQLAlchemyError, OSError) as error:
+    except EditingError as error:
+        _fail(f"{error.code}: {error}")
+    except (SettingsError, StorageError, SQLAlchemyError, OSError) as error:
         _fail(f"{type(error).__name__}: {error}")
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from editing.catalogue import find
 from editing.errors import OperationError
 from storage import AdapterKind, referenced_digests, sha256_hex
-from studio.cli import app
+from studio.cli import app, main
 from studio.jobs.adapters import resolve_embeddings, resolve_loras
 from studio.problems import Problem
 from tests.editing.lora_files import ATTENTION, LAYERS, diffusers_lora, file_of
@@ -185,3 +185,16 @@ def test_the_command_line_adds_lists_and_removes(studio: Studio, tmp_path: Path,
     path.write_bytes(b"\x80\x02")
     assert isinstance(run.invoke(app, ["loras", "add", str(path)]).exception, OperationError)
     assert studio.store.adapters.list(AdapterKind.LORA, None).items == ()
+
+
+def test_the_command_line_names_the_code_of_what_it_refuses(
+    studio: Studio, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setenv("STUDIO_HOME", str(studio.settings.home_path))
+    path = tmp_path / "junk.safetensors"
+    path.write_bytes(b"junk")
+    monkeypatch.setattr("sys.argv", ["studio", "loras", "add", str(path)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith("lora_truncated: ")
