@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from studio.cli.output import emit
@@ -114,7 +115,7 @@ def _table(listed: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("loads", no_wrap=True)
     table.add_column("weights", no_wrap=True)
     for each in listed:
-        licence = each["licence"].removesuffix(" License")
+        licence = escape(each["licence"].removesuffix(" License"))  # [dev] is part of a name, no markup
         may = "yes" if each["accepted"] else "accept"
         table.add_row(each["name"], each["family"], _does(each), licence, may, each["weights"].partition(":")[0])
     table.caption = "accept: read the licence, then studio models accept NAME"
@@ -124,7 +125,10 @@ def _table(listed: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _does(view: Mapping[str, Any]) -> str:
-    named = ", ".join(view["operations"]) or ", ".join(view["controls"])
+    from editing.detecting import DETECTORS, WITHOUT_WEIGHTS
+
+    made = [each.kind.value for each in DETECTORS.values() if view["name"] in (each.checkpoints or (WITHOUT_WEIGHTS,))]
+    named = ", ".join(view["operations"]) or ", ".join(view["controls"]) or ", ".join(dict.fromkeys(made))
     if view["inpainting"]:
         named = "inpaint, outpaint"
     return named or (f"beside {view['works_with'][0]}" if view["works_with"] else "")

@@ -109,6 +109,8 @@ def test_the_tables_say_profile_licence_and_weights_within_a_hundred_columns(
     assert rows["FLUX.1-dev"][-2:] == ["accept", "folder"]
     assert rows["FLUX.1-schnell"][-1] == "missing"
     assert rows["opencv"][-1] == "none"
+    assert rows["teed"][2] == "soft_edge"
+    assert "FLUX.1 [dev]" in next(line for line in lines if line.split()[:1] == ["FLUX.1-dev"])  # no markup
     assert "…" not in result.stdout  # nothing is cut
 
 
