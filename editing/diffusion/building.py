@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 
+import torch
+
 from editing.checkpoints import Architecture
 from editing.detectors import Detectors
 from editing.diffusion.engine import DiffusionEngine, Ground
 from editing.diffusion.memory import Residency
-from editing.diffusion.placing import place
+from editing.diffusion.placing import Place, place
 from editing.diffusion.settings import EngineSettings
 from editing.errors import EngineError
 from editing.flux.room import Flux1Room
 from editing.flux2.room import Flux2Room
+from editing.memory import MemoryProfile
 
 
 def build_engine(
@@ -37,7 +40,7 @@ def build_engine(
             Architecture.FLUX1: Flux1Room(settings, residency, keeps=where.keeps, read_adapter=read),
             Architecture.FLUX2: Flux2Room(settings, residency, read_adapter=read),
         },
-        Detectors(settings, device=where.device, accepted=accepted),
+        Detectors(settings, device=detectors_device(where), accepted=accepted),
         accepted=accepted,
         ground=Ground(
             device=str(where.device),
@@ -46,6 +49,18 @@ def build_engine(
             exclusive=where.device.type != "cpu",
         ),
     )
+
+
+def detectors_device(where: Place) -> torch.device:
+    """Say where detectors run: beside the models only where all of those fit, since memory profiles count no detector.
+
+    Args:
+        where: Where the models run.
+
+    Returns:
+        Their device under the largest profile, else the CPU.
+    """
+    return where.device if where.profile is MemoryProfile.GB48 else torch.device("cpu")
 
 
 def _nothing_uploaded(digest: str) -> bytes:

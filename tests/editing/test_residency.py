@@ -459,6 +459,15 @@ def test_the_table_of_flux_sizes_is_that_of_the_real_shapes() -> None:
             assert 1.0 - squeezed / count == pytest.approx(WHOLE_SHARE[part, form], abs=0.01)
 
 
+@pytest.mark.parametrize("profile", list(MemoryProfile))
+def test_detectors_run_beside_the_models_only_where_all_of_those_fit(profile: MemoryProfile) -> None:
+    from editing.diffusion.building import detectors_device
+
+    card = torch.device("cpu" if profile is MemoryProfile.CPU else "cuda:1")
+    where = detectors_device(Place(device=card, dtype=torch.bfloat16, profile=profile))
+    assert where == (card if profile is MemoryProfile.GB48 else torch.device("cpu"))
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="only an accelerator has memory of its own to measure")
 @pytest.mark.parametrize("profile", [each for each in MemoryProfile if each is not MemoryProfile.CPU])
