@@ -226,7 +226,7 @@ def starts_from_picture(sampling: Sampling) -> bool:
     Returns:
         Whether at least one step is skipped.
     """
-    return int(sampling.steps - min(sampling.steps * sampling.strength, sampling.steps)) >= 1
+    return sampling.first_step >= 1
 
 
 def check(name: str, operation: str, guides: Guides | None = None, *, true_cfg: float = 1.0) -> Checkpoint:

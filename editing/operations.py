@@ -86,6 +86,11 @@ class Sampling:
                 limit=[0, 1],
             )
 
+    @property
+    def first_step(self) -> int:
+        """The first step that a run from a picture makes: strength skips whole steps, as diffusers counts them."""
+        return int(self.steps - min(self.steps * self.strength, self.steps))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Generate:

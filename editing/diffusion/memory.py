@@ -172,7 +172,8 @@ class Residency:
                 self._mend(models)
             if failed or self._depth == 0:
                 self._disembark()
-                self._free()
+                if self.device.type != _HOME.type:
+                    self.free()
 
     @contextmanager
     def changing(self, part: str, model: nn.Module) -> Iterator[None]:
@@ -266,9 +267,10 @@ class Residency:
                 self._unhook(model, keeping)
                 self._hook(model, part, keeping)
 
-    def _free(self) -> None:
+    def free(self) -> None:
+        """Give back what nobody refers to any more: the interpreter's garbage, and the device's cache of it."""
+        gc.collect()
         if self.device.type != _HOME.type:
-            gc.collect()
             torch.accelerator.empty_cache()
 
 

@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from editing.catalogue import Checkpoint, Family
 from editing.diffusion.settings import EngineSettings
@@ -31,6 +35,7 @@ _MARKERS = {
 """A file by which a checkpoint's folder is known; a pipeline's index for every family that is not named."""
 _STEMS = ("diffusion_pytorch_model", "model")
 _CHUNK = 1 << 20
+_READING_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +183,44 @@ def lora_file(folder: Path) -> Path:
         value=str(folder),
         limit=usual.name,
     )
+
+
+@contextmanager
+def reading(checkpoint: Checkpoint, folder: Path) -> Iterator[None]:
+    """Name the checkpoint whose files cannot be read as what they should be.
+
+    Args:
+        checkpoint: The catalogue's entry.
+        folder: Where it lies.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        EngineError: `weights_unreadable`, for whatever a library says of its files.
+    """
+    try:
+        yield
+    except _READING_ERRORS as error:
+        raise EngineError(
+            f"the weights of {checkpoint.name} in {folder} cannot be loaded: {error}",
+            code="weights_unreadable",
+            field="checkpoint",
+            value=checkpoint.name,
+        ) from error
+
+
+def of_part(digests: Mapping[str, str], part: str) -> tuple[str, ...]:
+    """Name the files of one part.
+
+    Args:
+        digests: By path within a checkpoint's folder.
+        part: Such as `vae`.
+
+    Returns:
+        The digests of its files, in the order of their paths.
+    """
+    return tuple(digest for file, digest in sorted(digests.items()) if file.startswith(f"{part}/"))
 
 
 class Digests:

@@ -23,6 +23,7 @@ from editing.diffusion.noise import noise_after_one_draw, seeded_generator
 from editing.diffusion.placing import place
 from editing.diffusion.quiet import quiet_libraries
 from editing.diffusion.settings import EngineSettings
+from editing.flux.latents import packed_mask, positions, unpacked
 from editing.flux.loading import CheckpointShelf  # imports the shim before diffusers
 from editing.masks import LATENT_CELL
 from editing.rasters import Mask, Pixels
@@ -122,7 +123,7 @@ class FillBaselines:
                 pipeline,
                 prompt,
                 noise=noise,
-                condition=torch.cat([packed(blanked), packed(_unshuffled(plane))], dim=2),
+                condition=torch.cat([packed(blanked), packed_mask(plane)], dim=2),
                 guidance=guidance,
                 sigmas=[*np.linspace(1.0, LEAST_SIGMA, steps), 0.0],
                 merged=(kept, plane) if merge else None,
@@ -168,8 +169,8 @@ class FillBaselines:
             prompt, None, max_sequence_length=find(CHECKPOINT).max_sequence_length
         )
         _, _, height, width = noise.shape
-        rows, columns = torch.meshgrid(torch.arange(height // 2), torch.arange(width // 2), indexing="ij")
-        ids = torch.stack([torch.zeros_like(rows), rows, columns], dim=2).reshape(-1, 3).to(self._device, self._dtype)
+        size = (width * LATENT_CELL, height * LATENT_CELL)
+        ids = positions(height // 2, width // 2).to(self._device, self._dtype)
         latents = noise
         for now, after in pairwise(sigmas):
             velocity = pipeline.transformer(
@@ -182,24 +183,13 @@ class FillBaselines:
                 img_ids=ids,
                 return_dict=False,
             )[0]
-            latents = latents + (after - now) * _unpacked(velocity, height, width)
+            latents = latents + (after - now) * unpacked(velocity, size)
             if merged is not None:
                 kept, plane = merged
                 due = (now - LEAST_SIGMA) / (1 - LEAST_SIGMA)
                 paints = torch.nn.functional.interpolate(plane, (height, width), mode="bilinear") >= due
                 latents = torch.where(paints, latents, after * noise + (1 - after) * kept)
         return latents
-
-
-def _unpacked(tokens: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """(1, h/2 * w/2, c*4) to (1, c, h, w)."""
-    cells = tokens.view(1, height // 2, width // 2, -1, 2, 2).permute(0, 3, 1, 4, 2, 5)
-    return cells.reshape(1, -1, height, width)
-
-
-def _unshuffled(plane: torch.Tensor) -> torch.Tensor:
-    """(1, 1, h, w) pixels to (1, 64, h/8, w/8): each latent reads its 8x8 mask values."""
-    return torch.nn.functional.pixel_unshuffle(plane, LATENT_CELL)
 
 
 def _to_pixels(values: npt.NDArray[np.floating[Any]]) -> Pixels:

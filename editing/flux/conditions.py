@@ -15,8 +15,9 @@ import torch
 from editing.checkpoints import Family
 from editing.diffusion.memory import Residency
 from editing.diffusion.merging import keep_mask, packed
+from editing.diffusion.painting import picture_tensor
 from editing.diffusion.rooms import Run
-from editing.flux.latents import LatentEncoder, mask_plane, packed_mask, picture_tensor, positions
+from editing.flux.latents import LatentEncoder, mask_plane, packed_mask, positions
 from editing.flux.loading import LoadedCheckpoint
 from editing.flux.nets import ActingNet
 from editing.masks import LATENT_CELL

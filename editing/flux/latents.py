@@ -9,7 +9,7 @@ import torch
 from editing.diffusion.memo import Memo
 from editing.diffusion.merging import packed
 from editing.masks import LATENT_CELL
-from editing.rasters import Mask, Pixels
+from editing.rasters import Mask
 
 
 class LatentEncoder:
@@ -92,21 +92,6 @@ class LatentEncoder:
         return scaled
 
 
-def picture_tensor(pixels: Pixels) -> torch.Tensor:
-    """Lay a picture out for the autoencoder, as diffusers' image processor does: its rounding, and its order in memory.
-
-    Convolutions round differently for another order.
-
-    Args:
-        pixels: uint8 (h, w, 3), 0..255.
-
-    Returns:
-        float32 (1, 3, h, w), -1..1.
-    """
-    levels = torch.from_numpy(np.ascontiguousarray(pixels).astype(np.float32) / 255.0)
-    return 2.0 * levels[None].permute(0, 3, 1, 2) - 1.0
-
-
 def mask_plane(mask: Mask) -> torch.Tensor:
     """Lay a mask out for the autoencoder's size.
 
@@ -161,7 +146,7 @@ def unpacked(tokens: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return cells.reshape(1, -1, rows, columns)
 
 
-def to_pixels(decoded: torch.Tensor) -> np.ndarray:
+def levels_of(decoded: torch.Tensor) -> np.ndarray:
     """Turn what the autoencoder decoded into levels, as diffusers' image processor does.
 
     Args:

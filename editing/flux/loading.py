@@ -1,12 +1,10 @@
 """Loading: from a checkpoint's folder to models in memory, safetensors only and never from the network."""
 
-import gc
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
 
 from editing.checkpoints import Checkpoint, Family
@@ -14,7 +12,7 @@ from editing.diffusion.memory import Residency
 from editing.diffusion.quiet import quiet_libraries  # imports the shim before diffusers
 from editing.diffusion.rooms import UsedWeights
 from editing.diffusion.settings import EngineSettings
-from editing.diffusion.weights import ADAPTER_FILE, PIPELINE_PARTS, Digests, locate
+from editing.diffusion.weights import ADAPTER_FILE, PIPELINE_PARTS, Digests, locate, of_part, reading
 from editing.errors import EngineError
 from editing.flux.inpainting import MASK_CHANNELS, InpaintingControlNet
 
@@ -25,7 +23,6 @@ BASE_CHANNELS = 64
 _CHANNELS = {Family.FILL: 384, Family.CONTROL: 128}
 _SHAREABLE = ("vae", "text_encoder", "text_encoder_2")
 _LOADED = (*PIPELINE_PARTS, "tokenizer", "tokenizer_2", "scheduler")
-_LOADING_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError)
 _KEPT = {Family.CONTROLNET: 2, Family.REDUX: 1, Family.IP_ADAPTER: 1}
 """Checkpoints of a family that stay loaded beside those of the edit in hand; one of every other family."""
 
@@ -39,7 +36,6 @@ class LoadedCheckpoint:
         revision: `packaged`, `local`, or the commit on the hub.
         digests: SHA-256 of every weight file loaded, by path within the folder.
         parts: The models, tokenizers and scheduler by diffusers' component name; a ControlNet has one, `controlnet`.
-        folder: Where it was loaded from.
         words: Digests of its tokenizers' files: two with the same encoders may read a prompt differently.
     """
 
@@ -47,7 +43,6 @@ class LoadedCheckpoint:
     revision: str
     digests: Mapping[str, str]
     parts: Mapping[str, Any]
-    folder: Path
     words: tuple[str, ...] = ()
 
     @property
@@ -64,7 +59,7 @@ class LoadedCheckpoint:
         Returns:
             The digests of its files.
         """
-        return tuple(digest for file, digest in sorted(self.digests.items()) if file.startswith(f"{part}/"))
+        return of_part(self.digests, part)
 
 
 class CheckpointShelf:
@@ -104,22 +99,13 @@ class CheckpointShelf:
         location = locate(checkpoint, self._settings)
         digests = self._digests.of_parts(checkpoint, location.folder)
         self._make_room(checkpoint, beside)
-        try:
-            with quiet_libraries():
-                parts = self._load(checkpoint, location.folder, digests)
-        except _LOADING_ERRORS as error:
-            raise EngineError(
-                f"the weights of {checkpoint.name} in {location.folder} cannot be loaded: {error}",
-                code="weights_unreadable",
-                field="checkpoint",
-                value=checkpoint.name,
-            ) from error
+        with reading(checkpoint, location.folder), quiet_libraries():
+            parts = self._load(checkpoint, location.folder, digests)
         loaded = LoadedCheckpoint(
             checkpoint=checkpoint,
             revision=location.revision,
             digests=digests,
             parts=parts,
-            folder=location.folder,
             words=tuple(self._digests.of(file) for file in sorted(location.folder.glob("tokenizer*/*.*"))),
         )
         _check_channels(loaded)
@@ -140,17 +126,12 @@ class CheckpointShelf:
         for name in evicted:
             del self._kept[name]
         if evicted:
-            self._free()
+            self._residency.free()
 
     def release(self) -> None:
         """Let go of every checkpoint."""
         self._kept.clear()
-        self._free()
-
-    def _free(self) -> None:
-        gc.collect()
-        if self._residency.device.type != "cpu":
-            torch.accelerator.empty_cache()
+        self._residency.free()
 
     def _load(self, checkpoint: Checkpoint, folder: Path, digests: Mapping[str, str]) -> dict[str, Any]:
         options = {"local_files_only": True, "use_safetensors": True, "dtype": self._residency.dtype}
@@ -190,7 +171,7 @@ class CheckpointShelf:
         shared = {}
         for kept in self._kept.values():
             for part in _SHAREABLE:
-                wanted = tuple(digest for file, digest in sorted(digests.items()) if file.startswith(f"{part}/"))
+                wanted = of_part(digests, part)
                 if wanted and kept.part_digest(part) == wanted:
                     shared[part] = kept.parts[part]
         return shared

@@ -14,19 +14,19 @@ from editing.diffusion.lora_files import UPLOADED, LoraShelf
 from editing.diffusion.loras import LoraFile
 from editing.diffusion.memo import Memo
 from editing.diffusion.memory import Residency
+from editing.diffusion.painting import painted, stop_if
 from editing.diffusion.quiet import quiet_libraries
 from editing.diffusion.rooms import Plan, Run, UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.engine import Progress
 from editing.entries import find
-from editing.errors import EditCancelled, EditingError, EngineError
 from editing.flux.conditions import Models, Text, joined
 from editing.flux.embeddings import learnt
 from editing.flux.emphasis import encode
 from editing.flux.latents import LatentEncoder
 from editing.flux.loading import CheckpointShelf, LoadedCheckpoint
 from editing.flux.references import adapted, adapter_embeds, redux_tokens
-from editing.flux.sampler import Sampling
+from editing.flux.sampler import Denoising
 from editing.guides import Guides, Reference, ReferenceKind
 from editing.rasters import Pixels, Raster
 
@@ -36,7 +36,6 @@ KEPT_PICTURES = 8
 """Pictures whose encodings are kept: 2 MB each at 1024x1024 in bfloat16."""
 _BLACK = np.zeros((16, 16, 3), dtype=np.uint8)
 """What an image adapter sees in the second pass of true CFG."""
-_RUN_ERRORS = (RuntimeError, ValueError, TypeError, LookupError)
 
 
 class Flux1Room:
@@ -188,49 +187,33 @@ class Flux1Painter:
             EditCancelled: `cancelled()` said so.
             EngineError: `engine_failed`.
         """
-        if cancelled():
-            raise EditCancelled
-        callers = _Callers(on_step, cancelled)
-        name = self.models.main.checkpoint.name
-        try:
-            with quiet_libraries(), torch.no_grad(), ExitStack() as stack:
-                stack.enter_context(self.models.residency.during(self.models.modules))
-                levels = self._levels(run, callers, stack)
-        except EditingError:
-            raise
-        except _RUN_ERRORS as error:
-            if error is callers.raised:
-                raise
-            raise EngineError(
-                f"{name} failed while it ran: {error}", code="engine_failed", field="checkpoint", value=name
-            ) from error
-        if not np.isfinite(levels).all():
-            raise EngineError(
-                f"{name} gave back values that are not numbers", code="engine_failed", field="checkpoint", value=name
+        stop_if(cancelled)
+        with quiet_libraries(), self.models.residency.during(self.models.modules), ExitStack() as changes:
+            return painted(
+                lambda: self._begun(run, changes), self.models.main.checkpoint, on_step=on_step, cancelled=cancelled
             )
-        return np.asarray(np.rint(levels * 255.0), dtype=np.uint8)
 
-    def _levels(self, run: Run, callers: "_Callers", stack: ExitStack) -> np.ndarray:
+    @torch.no_grad()
+    def _begun(self, run: Run, changes: ExitStack) -> Denoising:
+        """Change the models for the time of this run, and encode what is said and shown."""
         guides = run.guides
         redux = [each for each in guides.references if each.kind is ReferenceKind.REDUX]
         shown = [each for each in guides.references if each.kind is ReferenceKind.IP_ADAPTER]
         adapters = [self.models.adapters[each.checkpoint] for each in shown]
-        # 1. Change the models for the time of this run.
         changed = {name: self.models.part[name] for name in ("transformer", "text_encoder", "text_encoder_2")}
-        stack.enter_context(self._tools.loras.applied(changed, self._files))
-        words = stack.enter_context(learnt(self.models.part, guides.embeddings, self._tools.read_adapter))
-        stack.enter_context(adapted(self.models, adapters, [each.weight for each in shown]))
-        # 2. Encode what is said and shown.
+        changes.enter_context(self._tools.loras.applied(changed, self._files))
+        words = changes.enter_context(learnt(self.models.part, guides.embeddings, self._tools.read_adapter))
+        changes.enter_context(adapted(self.models, adapters, [each.weight for each in shown]))
         text = joined(self._text(run.prompt, words), [self._redux(each) for each in redux])
         negative = self._text(guides.negative_prompt, words) if run.sampling.true_cfg > 1.0 else None
-        # 3. Denoise.
-        return Sampling(self.models, self._encoder, run).run(
+        return Denoising(
+            self.models,
+            self._encoder,
+            run,
             text,
             negative,
             embeds=[adapter_embeds(each, _pixels(of), self.models) for each, of in zip(adapters, shown, strict=True)],
             unshown=[adapter_embeds(each, _BLACK, self.models) for each in adapters] if negative else (),
-            on_step=callers.on_step,
-            cancelled=callers.cancelled,
         )
 
     def _text(self, prompt: str, words: Mapping[str, Any]) -> Text:
@@ -262,26 +245,3 @@ def _of(loaded: Mapping[str, LoadedCheckpoint], *families: Family) -> dict[str, 
 def _pixels(reference: Reference) -> Pixels:
     raster: Raster = reference.picture
     return np.ascontiguousarray(srgb_pixels(raster))
-
-
-class _Callers:
-    """The callers' own functions; an error of theirs is remembered, since it is not the model's."""
-
-    def __init__(self, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> None:
-        self._on_step = on_step
-        self._cancelled = cancelled
-        self.raised: BaseException | None = None
-
-    def on_step(self, progress: Progress) -> None:
-        try:
-            self._on_step(progress)
-        except BaseException as error:
-            self.raised = error
-            raise
-
-    def cancelled(self) -> bool:
-        try:
-            return self._cancelled()
-        except BaseException as error:
-            self.raised = error
-            raise

@@ -9,8 +9,7 @@ has a pipeline for a mix, this gives the very same latents: the same draws in th
                                                                                                         ──► decode
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,13 +18,11 @@ import torch
 
 from editing.checkpoints import Family
 from editing.diffusion.merging import LatentMerge, packed
-from editing.diffusion.noise import seeded_generator
+from editing.diffusion.noise import noise_after_one_draw, seeded_generator
 from editing.diffusion.rooms import Run
 from editing.diffusion.torchvision_shim import ensure_torchvision
-from editing.engine import Progress
-from editing.errors import EditCancelled
 from editing.flux.conditions import Conditioner, Models, Text
-from editing.flux.latents import LatentEncoder, to_pixels, unpacked
+from editing.flux.latents import LatentEncoder, levels_of, unpacked
 from editing.flux.nets import ActingNet, residuals
 from editing.masks import LATENT_CELL
 
@@ -61,24 +58,35 @@ class Reading:
     unshown: Sequence[torch.Tensor] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Start:
-    """Where a run starts: its latents, packed, and what kept latents are put back from."""
+class Denoising:
+    """One run under way; see `editing.diffusion.painting.Denoising`.
 
-    latents: torch.Tensor
-    merge: LatentMerge | None
+    Attributes:
+        steps: Steps it makes, after strength.
+    """
 
-
-class Sampling:
-    """One run under way."""
-
-    def __init__(self, models: Models, encoder: LatentEncoder, run: Run) -> None:
-        """Take up a run; nothing is computed yet.
+    @torch.no_grad()
+    def __init__(
+        self,
+        models: Models,
+        encoder: LatentEncoder,
+        run: Run,
+        text: Text,
+        negative: Text | None,
+        *,
+        embeds: Sequence[torch.Tensor] = (),
+        unshown: Sequence[torch.Tensor] = (),
+    ) -> None:
+        """Encode what is read, and draw what the run starts from, in diffusers' order.
 
         Args:
             models: The loaded weights.
             encoder: Encodes and decodes with the autoencoder of what paints.
             run: What to run.
+            text: The prompt.
+            negative: The negative prompt; None where true CFG is off.
+            embeds: Pictures as the attached image adapters see them.
+            unshown: Black pictures as they see them, for true CFG.
         """
         self._models = models
         self._encoder = encoder
@@ -87,44 +95,15 @@ class Sampling:
         self._device = models.device
         self._generator = seeded_generator(run.sampling.seed)
         self._scheduler, self._timesteps, self._first = self._schedule()
-
-    @torch.no_grad()
-    def run(
-        self,
-        text: Text,
-        negative: Text | None,
-        *,
-        embeds: Sequence[torch.Tensor] = (),
-        unshown: Sequence[torch.Tensor] = (),
-        on_step: Callable[[Progress], None],
-        cancelled: Callable[[], bool],
-    ) -> np.ndarray:
-        """Denoise and decode.
-
-        Args:
-            text: The prompt.
-            negative: The negative prompt; None where true CFG is off.
-            embeds: Pictures as the attached image adapters see them.
-            unshown: Black pictures as they see them, for true CFG.
-            on_step: Called after each step.
-            cancelled: Asked after each step, also after the last: before decoding.
-
-        Returns:
-            float32 (h, w, 3), 0..1.
-
-        Raises:
-            EditCancelled: `cancelled()` said so.
-        """
-        conditions = Conditioner(
-            self._models, self._encoder, self._run, generator=self._generator, dtype=text.embeds.dtype
-        )
-        # 1. What is read is encoded, and what the run starts from drawn, in diffusers' order.
+        self.steps = len(self._timesteps)
+        dtype = text.embeds.dtype
+        conditions = Conditioner(models, encoder, run, generator=self._generator, dtype=dtype)
         nets, channels = conditions.read()
-        start = self._start(conditions, text.embeds.dtype)
+        self._latents, self._merge = self._start(conditions, dtype)
         filled = conditions.filled()
         referred = conditions.referred()
         own = conditions.own_places
-        reading = Reading(
+        self._reading = Reading(
             text=text,
             negative=negative,
             nets=nets,
@@ -134,19 +113,24 @@ class Sampling:
             embeds=embeds,
             unshown=unshown,
         )
-        # 2. Step by step.
-        latents = start.latents
-        steps = len(self._timesteps)
-        for step, timestep in enumerate(self._timesteps):
-            velocity = self._velocity(latents, timestep, step, reading)
-            latents = self._scheduler.step(velocity, timestep, latents, return_dict=False)[0]
-            if start.merge is not None:
-                latents = start.merge.before_step(self._first + step + 1, latents)
-            on_step(Progress(step=step + 1, steps=steps))
-            if cancelled():
-                raise EditCancelled
-        # 3. Decode.
-        return to_pixels(self._encoder.decode(unpacked(latents, self._run.size)))
+
+    @torch.no_grad()
+    def step(self, number: int) -> None:
+        """Make a step.
+
+        Args:
+            number: Which, 0..steps - 1, in order.
+        """
+        timestep = self._timesteps[number]
+        velocity = self._velocity(timestep, number)
+        self._latents = self._scheduler.step(velocity, timestep, self._latents, return_dict=False)[0]
+        if self._merge is not None:
+            self._latents = self._merge.before_step(self._first + number + 1, self._latents)
+
+    @torch.no_grad()
+    def levels(self) -> np.ndarray:
+        """Decode what was painted: float32 (h, w, 3), 0..1."""
+        return levels_of(self._encoder.decode(unpacked(self._latents, self._run.size)))
 
     def _schedule(self) -> tuple[Any, torch.Tensor, int]:
         """A scheduler of its own, the timesteps that are run, and the first of them: strength skips whole steps."""
@@ -163,31 +147,30 @@ class Sampling:
         )
         sigmas = np.linspace(1.0, 1 / steps, steps)
         timesteps, _ = retrieve_timesteps(scheduler, steps, self._device, sigmas=sigmas, mu=shift)
-        first = 0
-        if run.pixels is not None:
-            first = int(max(steps - min(steps * run.sampling.strength, steps), 0))
+        first = 0 if run.pixels is None else run.sampling.first_step
         scheduler.set_begin_index(first)
         return scheduler, timesteps[first:], first
 
-    def _start(self, conditions: Conditioner, dtype: torch.dtype) -> _Start:
-        """Noise, or the picture noised to the first step; a picture that would not show is not encoded."""
+    def _start(self, conditions: Conditioner, dtype: torch.dtype) -> tuple[torch.Tensor, LatentMerge | None]:
+        """Noise, or the picture noised to the first step, and what kept latents are put back from.
+
+        A picture that would not show is not encoded.
+        """
         width, height = self._run.size
         shape = (1, self._encoder.channels, height // LATENT_CELL, width // LATENT_CELL)
         if self._run.pixels is None or self._instructed:
-            return _Start(latents=packed(self._noise(shape, dtype)), merge=None)
+            return packed(self._noise(shape, dtype)), None
         sigmas = self._scheduler.sigmas
-        noisy = math.isclose(float(sigmas[self._first]), 1.0, abs_tol=0.0)
-        if noisy and not self._merges:
-            # Drawing as many numbers as the sample would take, and dropping them, gives the noise of diffusers.
-            torch.randn(shape, generator=self._generator, dtype=self._encoder.dtype)
-            return _Start(latents=packed(self._noise(shape, dtype)), merge=None)
+        if float(sigmas[self._first]) == 1.0 and not self._merges:
+            noise = noise_after_one_draw(self._generator, shape, dtypes=(self._encoder.dtype, dtype))
+            return packed(noise.to(self._device)), None
         clean = conditions.clean()
         noise = self._noise(shape, dtype)
         started = self._scheduler.scale_noise(clean, self._timesteps[:1], noise)
         merge = None
         if self._run.mask is not None and self._merges:
             merge = LatentMerge(self._run.mask, clean=clean, noise=noise, sigmas=sigmas.tolist())
-        return _Start(latents=packed(started), merge=merge)
+        return packed(started), merge
 
     @property
     def _instructed(self) -> bool:
@@ -207,9 +190,10 @@ class Sampling:
         noise: torch.Tensor = randn_tensor(shape, generator=self._generator, device=self._device, dtype=dtype)
         return noise
 
-    def _velocity(self, latents: torch.Tensor, timestep: torch.Tensor, step: int, reading: Reading) -> torch.Tensor:
+    def _velocity(self, timestep: torch.Tensor, step: int) -> torch.Tensor:
+        latents, reading = self._latents, self._reading
         now = timestep.expand(latents.shape[0]).to(latents.dtype) / 1000
-        scales = [net.scale_at(step, len(self._timesteps)) for net in reading.nets]
+        scales = [net.scale_at(step, self.steps) for net in reading.nets]
         read: dict[str, Any] = {}
         if reading.nets:
             read["controlnet_block_samples"], read["controlnet_single_block_samples"] = residuals(

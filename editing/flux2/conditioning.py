@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from editing.diffusion.memo import Memo
-from editing.flux2.latents import encode, picture_tensor
+from editing.diffusion.painting import picture_tensor
+from editing.flux2.latents import encode
 from editing.flux2.loading import TEXT_LAYERS, LoadedKlein
 from editing.rasters import Pixels
 

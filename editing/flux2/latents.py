@@ -79,20 +79,6 @@ def fitted(pixels: Pixels, *, most: int) -> Pixels:
     return resize_pixels(pixels, (across, down))
 
 
-def picture_tensor(pixels: Pixels) -> torch.Tensor:
-    """Lay a picture out for the autoencoder, with the rounding of diffusers' image processor.
-
-    Args:
-        pixels: uint8 (h, w, 3), 0..255.
-
-    Returns:
-        float32 (1, 3, h, w), -1..1. In memory the channels lie innermost, as diffusers has them: laid out otherwise,
-        convolutions add up in another order, and the last bits differ.
-    """
-    levels = torch.from_numpy(np.ascontiguousarray(pixels).astype(np.float32) / 255.0)
-    return 2.0 * levels[None].permute(0, 3, 1, 2) - 1.0
-
-
 def levels_of(decoded: torch.Tensor) -> np.ndarray:
     """Turn what the autoencoder decoded into levels; in float32, whatever the number format of the weights.
 

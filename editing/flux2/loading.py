@@ -1,21 +1,19 @@
 """Loading: from a FLUX.2 [klein] folder to models in memory, safetensors only and never from the network."""
 
-import gc
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from editing.checkpoints import Checkpoint
 from editing.diffusion.memory import Residency
 from editing.diffusion.quiet import quiet_libraries  # imports the shim before diffusers
 from editing.diffusion.rooms import UsedWeights
 from editing.diffusion.settings import EngineSettings
-from editing.diffusion.weights import Digests, locate
+from editing.diffusion.weights import Digests, locate, of_part, reading
 from editing.errors import EngineError
 from editing.flux2.latents import Normalisation
 
@@ -36,7 +34,6 @@ _CLASSES = {
 }
 """What a folder's index names, by its keys."""
 _TOKENIZER_FILES = frozenset({".json", ".jinja", ".txt"})
-_LOADING_ERRORS = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +81,7 @@ class LoadedKlein:
         Returns:
             The digests of its files.
         """
-        return _of_part(self.digests, part)
+        return of_part(self.digests, part)
 
 
 class KleinShelf:
@@ -121,28 +118,19 @@ class KleinShelf:
         if self._kept is not None and self._kept.checkpoint == checkpoint:
             return self._kept
         location = locate(checkpoint, self._settings)
-        try:
+        with reading(checkpoint, location.folder):
             _check_kind(checkpoint, location.folder)
             digests = self._digested(checkpoint, location.folder)
             shared = self._take_down(digests)
             with quiet_libraries():
                 parts = self._load(location.folder, shared)
-        except _LOADING_ERRORS as error:
-            raise EngineError(
-                f"the weights of {checkpoint.name} in {location.folder} cannot be loaded: {error}",
-                code="weights_unreadable",
-                field="checkpoint",
-                value=checkpoint.name,
-            ) from error
         self._kept = LoadedKlein(checkpoint=checkpoint, revision=location.revision, digests=digests, **parts)
         return self._kept
 
     def release(self) -> None:
         """Let go of what is kept."""
         self._kept = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        self._residency.free()
 
     def _digested(self, checkpoint: Checkpoint, folder: Path) -> dict[str, str]:
         digests = self._digests.of_parts(checkpoint, folder)
@@ -166,7 +154,7 @@ class KleinShelf:
         kept = self._kept
         shared: dict[str, Any] = {}
         if kept is not None:
-            same = [part for part in _SHAREABLE if kept.part_digests(part) == _of_part(digests, part)]
+            same = [part for part in _SHAREABLE if kept.part_digests(part) == of_part(digests, part)]
             shared = {part: getattr(kept, part) for part in same}
             if "vae" in same:
                 shared["normalisation"] = kept.normalisation
@@ -198,10 +186,6 @@ def _drop_unread_layers(text_encoder: Any) -> None:
     One more is kept than is read: the state behind the very last would come out normalised.
     """
     del text_encoder.model.layers[TEXT_LAYERS[-1] + 1 :]
-
-
-def _of_part(digests: Mapping[str, str], part: str) -> tuple[str, ...]:
-    return tuple(digest for file, digest in sorted(digests.items()) if file.startswith(f"{part}/"))
 
 
 def _check_kind(checkpoint: Checkpoint, folder: Path) -> None:

@@ -1,26 +1,24 @@
 """The room: FLUX.2 [klein] behind `editing.diffusion.rooms`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from editing.checkpoints import Architecture, Checkpoint
+from editing.checkpoints import Architecture
 from editing.diffusion.lora_files import LoraShelf
 from editing.diffusion.loras import LoraFile
 from editing.diffusion.memory import Residency
+from editing.diffusion.painting import painted, stop_if
 from editing.diffusion.rooms import Plan, Run, UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.engine import Progress
-from editing.errors import EditCancelled, EngineError, OperationError
+from editing.errors import OperationError
 from editing.flux2.conditioning import KEPT, Conditioner
 from editing.flux2.latents import fitted
 from editing.flux2.loading import KleinShelf, LoadedKlein
 from editing.flux2.sampler import Conditions, Denoising
 from editing.prompts import plain_text, require_plain
 from editing.rasters import Pixels
-
-_RUN_ERRORS = (RuntimeError, ValueError, TypeError, LookupError)
 
 
 class Flux2Room:
@@ -141,23 +139,15 @@ class KleinPainter:
             EngineError: `engine_failed`.
             OperationError: `prompt_weights_unsupported`, or a LoRA does not fit.
         """
-        _stop_if(cancelled)
+        stop_if(cancelled)
         changed = {"transformer": self._loaded.transformer}
         with self._residency.during(self._loaded.models), self._loras.applied(changed, self._files):
-            return self._painted(run, on_step, cancelled)
-
-    def _painted(self, run: Run, on_step: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Pixels:
-        checkpoint = self._loaded.checkpoint
-        with _failures_of(checkpoint):
-            denoising = Denoising(self._loaded, run, self._conditions(run))
-        _stop_if(cancelled)
-        for number in range(denoising.steps):
-            with _failures_of(checkpoint):
-                denoising.step(number)
-            on_step(Progress(step=number + 1, steps=denoising.steps))
-            _stop_if(cancelled)
-        with _failures_of(checkpoint):
-            return denoising.pixels()
+            return painted(
+                lambda: Denoising(self._loaded, run, self._conditions(run)),
+                self._loaded.checkpoint,
+                on_step=on_step,
+                cancelled=cancelled,
+            )
 
     @torch.no_grad()
     def _conditions(self, run: Run) -> Conditions:
@@ -174,22 +164,3 @@ class KleinPainter:
     def _encoded(self, prompt: str) -> torch.Tensor:
         require_plain(prompt, self._loaded.checkpoint)
         return self._conditioner.prompt(self._loaded, plain_text(prompt))
-
-
-def _stop_if(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise EditCancelled
-
-
-@contextmanager
-def _failures_of(checkpoint: Checkpoint) -> Iterator[None]:
-    """Name the checkpoint that failed; what the engine's own callbacks raise is not caught here."""
-    try:
-        yield
-    except _RUN_ERRORS as error:
-        raise EngineError(
-            f"{checkpoint.name} failed while it ran: {error}",
-            code="engine_failed",
-            field="checkpoint",
-            value=checkpoint.name,
-        ) from error

@@ -18,7 +18,6 @@ import torch
 from editing.diffusion.merging import LatentMerge
 from editing.diffusion.noise import seeded_generator
 from editing.diffusion.rooms import Run
-from editing.errors import EngineError
 from editing.flux2.latents import (
     TOKEN_PIXELS,
     decode,
@@ -30,7 +29,7 @@ from editing.flux2.latents import (
     tokens_of,
 )
 from editing.flux2.loading import LoadedKlein  # imports the shim before diffusers
-from editing.rasters import Mask, Pixels
+from editing.rasters import Mask
 
 from diffusers import FlowMatchEulerDiscreteScheduler  # isort: skip
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu  # isort: skip
@@ -56,7 +55,7 @@ class Conditions:
 
 
 class Denoising:
-    """One run under way.
+    """One run under way; see `editing.diffusion.painting.Denoising`.
 
     * It has a scheduler and a generator of its own: nothing that ran before can show.
     * Without a mask it starts from noise alone; with one, from the picture noised as the strength says.
@@ -79,13 +78,14 @@ class Denoising:
         self._conditions = conditions
         self._device, self._dtype = conditions.prompt.device, conditions.prompt.dtype
         steps = run.sampling.steps
-        begin = 0 if run.mask is None else first_step(steps, run.sampling.strength)
+        begin = 0 if run.mask is None else run.sampling.first_step
         noise = self._noise()
         self._scheduler = _schedule(loaded, steps, tokens=noise.shape[2] * noise.shape[3], device=self._device)
         self._scheduler.set_begin_index(begin)
         self._timesteps = self._scheduler.timesteps[begin:]
         self._references = [tokens_of(patches) for patches in conditions.references]
         self._positions = picture_positions([noise, *conditions.references]).to(self._device)
+        self._words = text_positions(conditions.prompt.shape[1]).to(self._device)  # every prompt is as long
         self._latents, self._merge = tokens_of(noise), None
         if run.mask is not None:
             self._latents, self._merge = self._start(run.mask, conditions.clean, noise)
@@ -129,45 +129,17 @@ class Denoising:
             timestep=timestep.expand(1).to(self._latents.dtype) / _TRAINING_STEPS,
             guidance=None,
             encoder_hidden_states=prompt,
-            txt_ids=text_positions(prompt.shape[1]).to(self._device),
+            txt_ids=self._words,
             img_ids=self._positions,
             return_dict=False,
         )[0]
         return predicted[:, : self._latents.shape[1]]
 
     @torch.no_grad()
-    def pixels(self) -> Pixels:
-        """Decode what was painted.
-
-        Returns:
-            uint8 (h, w, 3), 0..255, sRGB, of the run's size.
-
-        Raises:
-            EngineError: `engine_failed`, for values that are not numbers.
-        """
+    def levels(self) -> np.ndarray:
+        """Decode what was painted: float32 (h, w, 3), 0..1."""
         patches = self._loaded.normalisation.undone(patches_of(self._latents, self._run.size))
-        levels = levels_of(decode(self._loaded.vae, patches))
-        if not np.isfinite(levels).all():
-            raise EngineError(
-                f"{self._loaded.checkpoint.name} gave back values that are not numbers",
-                code="engine_failed",
-                field="checkpoint",
-                value=self._loaded.checkpoint.name,
-            )
-        return np.asarray(np.rint(levels * 255.0), dtype=np.uint8)
-
-
-def first_step(steps: int, strength: float) -> int:
-    """Count the steps that a strength skips, as diffusers' `get_timesteps` does.
-
-    Args:
-        steps: Of the whole schedule.
-        strength: Share of it that is run, above 0 up to 1.
-
-    Returns:
-        The first step that is made.
-    """
-    return int(max(steps - min(steps * strength, steps), 0))
+        return levels_of(decode(self._loaded.vae, patches))
 
 
 def _schedule(loaded: LoadedKlein, steps: int, *, tokens: int, device: torch.device) -> FlowMatchEulerDiscreteScheduler:

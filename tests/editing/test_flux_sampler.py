@@ -44,7 +44,8 @@ from editing.diffusion.noise import seeded_generator  # isort: skip
 from editing.diffusion.placing import place  # isort: skip
 from editing.diffusion.quiet import quiet_libraries  # isort: skip
 from editing.flux.conditions import Models  # isort: skip
-from editing.flux.latents import LatentEncoder, picture_tensor  # isort: skip
+from editing.diffusion.painting import picture_tensor  # isort: skip
+from editing.flux.latents import LatentEncoder  # isort: skip
 from editing.flux.loading import CheckpointShelf, LoadedCheckpoint  # isort: skip
 from editing.flux.room import Flux1Painter, Tools  # isort: skip
 
