@@ -1,7 +1,6 @@
 """The shelf of detectors: loaded when first asked, two kept; each map comes back at the size of its picture."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from editing.controls import control_map
 from editing.detecting import DETECTORS
 from editing.detectors import lines, poses, scenes
 from editing.detectors.nets import hushed, load
+from editing.diffusion.memo import Memo
 from editing.diffusion.rooms import UsedWeights
 from editing.diffusion.settings import EngineSettings
 from editing.diffusion.weights import Digests, locate
@@ -85,8 +85,8 @@ class Detectors:
         self._device = device
         self._accepted = accepted
         self._digests = Digests()
-        self._kept: OrderedDict[tuple[str, ...], _Loaded] = OrderedDict()
-        self._made: OrderedDict[tuple[Detector, str], _Made] = OrderedDict()
+        self._kept: Memo[_Loaded] = Memo(kept=KEPT)
+        self._made: Memo[_Made] = Memo(kept=REMEMBERED)
         self._used: dict[Detector, tuple[UsedWeights, ...]] = {}
 
     def detect(self, pixels: Pixels, detector: Detector, *, low: int = 100, high: int = 200) -> Pixels:
@@ -109,15 +109,12 @@ class Detectors:
         return control_map(pixels, detector, low=low, high=high, detect=self._detected)
 
     def _detected(self, pixels: Pixels, detector: Detector, *, low: int, high: int) -> Pixels:  # noqa: ARG002 - Detect's
-        key = detector, _fingerprint(pixels)
-        made = self._made.get(key)
-        if made is None:
-            loaded = self._loaded(detector)
-            made = _Made(pixels=self._run(loaded, detector, pixels), used=loaded.used)
-            self._made[key] = made
-        self._made.move_to_end(key)
-        while len(self._made) > REMEMBERED:
-            self._made.popitem(last=False)
+        def make() -> _Made:
+            names = DETECTORS[detector].checkpoints
+            loaded = self._kept.get(names, lambda: self._load(detector, names))
+            return _Made(pixels=self._run(loaded, detector, pixels), used=loaded.used)
+
+        made = self._made.get((detector, _fingerprint(pixels)), make)
         self._used[detector] = made.used
         return made.pixels.copy()
 
@@ -150,17 +147,6 @@ class Detectors:
                     value=checkpoint.name,
                     limit=checkpoint.licence,
                 )
-
-    def _loaded(self, detector: Detector) -> _Loaded:
-        names = DETECTORS[detector].checkpoints
-        kept = self._kept.get(names)
-        if kept is None:
-            kept = self._load(detector, names)
-            while len(self._kept) >= KEPT:
-                self._kept.popitem(last=False)
-            self._kept[names] = kept
-        self._kept.move_to_end(names)
-        return kept
 
     def _load(self, detector: Detector, names: tuple[str, ...]) -> _Loaded:
         folders: list[Path] = []
