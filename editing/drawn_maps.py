@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from editing.colour import lab
 from editing.guides import Detector
 from editing.rasters import Pixels
 
@@ -67,8 +68,8 @@ def gradient(pixels: Pixels) -> Pixels:
         uint8 (h, w, 3), grey: soft lines, brighter where the edge is stronger, on black.
     """
     unit = max(1.0, float(np.sqrt(pixels.shape[0] * pixels.shape[1])) / _EDGE_AT)
-    lab = cv2.cvtColor(pixels.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
-    slopes = [_slope(lab, scale * unit) for scale in _SCALES]
+    seen = lab(pixels)
+    slopes = [_slope(seen, scale * unit) for scale in _SCALES]
     strength = np.cbrt(np.prod([each[0] for each in slopes], axis=0)).astype(np.float32)
     ridges = _thinned(strength, *slopes[1][1:])
     bright = 1.0 - np.power(10.0, -np.maximum(ridges - _WEAKEST, 0.0) / _FULL)
@@ -78,9 +79,9 @@ def gradient(pixels: Pixels) -> Pixels:
     return _three((lines * 255.0 + 0.5).astype(np.uint8))
 
 
-def _slope(lab: npt.NDArray[Any], sigma: float) -> tuple[_Plane, _Plane, _Plane]:
+def _slope(seen: _Plane, sigma: float) -> tuple[_Plane, _Plane, _Plane]:
     """Steepness over one scale, and the direction (across, down) in which colour changes most."""
-    smooth = cv2.GaussianBlur(lab, (0, 0), sigma)
+    smooth = cv2.GaussianBlur(seen, (0, 0), sigma)
     across = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=sigma / 32.0).astype(np.float64)
     down = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=sigma / 32.0).astype(np.float64)
     xx, yy, xy = (across**2).sum(2), (down**2).sum(2), (across * down).sum(2)
