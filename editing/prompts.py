@@ -239,14 +239,14 @@ class _Reader:
             self.open.append(_Bracket(len(self.items), start, self.solid))
             self.items.append("(")
         elif mark[0] == ")":
-            self._close(")")
+            self._close()
         elif mark[0][0] == "\\":
             self._say(mark[0][1])
         elif self._is_weight(mark):
             self._weigh(mark)
         elif mark["close"]:
             self._say(mark[0][:-1])
-            self._close(")")
+            self._close()
         else:
             self._say(mark[0])
 
@@ -286,10 +286,11 @@ class _Reader:
         self.items[bracket.item] = _weight(mark["decimal"] or mark["whole"], self.place)
         self.items.append(None)
 
-    def _close(self, sign: str) -> None:
+    def _close(self) -> None:
+        """A bracket that is text."""
         if self.open:
             self.open.pop()
-        self._say(sign)
+        self._say(")")
 
     def _say(self, text: str) -> None:
         if text:
