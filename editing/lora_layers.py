@@ -99,7 +99,7 @@ def contents_of(header: TensorHeader, architecture: Architecture) -> LoraContent
         OperationError: `lora_keys_foreign`, which shows some; `lora_kind_unsupported` for relatives of LoRA;
             `lora_shapes_wrong`; `lora_rank_too_large`.
     """
-    _requirekind_unsupported(header.tensors)
+    _require_plain_pairs(header.tensors)
     pairs, norms = _sorted_out(header.tensors, architecture)
     settings = _Settings.of(header.metadata)
     layers: list[LoraLayer] = []
@@ -251,7 +251,7 @@ def _require_ratio(layers: Sequence[LoraLayer], tensors: Mapping[str, Tensor]) -
             raise shapes_wrong(f"{layer.up[:120]!r} is no layer of flux1: {tensors[layer.up].shape[0]} rows")
 
 
-def _requirekind_unsupported(names: Iterable[str]) -> None:
+def _require_plain_pairs(names: Iterable[str]) -> None:
     for name in names:
         for mark, kind in _KINDS:
             if mark in name:
