@@ -29,12 +29,10 @@ class EmbeddingFacts:
     Attributes:
         vectors: How many vectors of which width, by encoder: `text_encoder` (CLIP), `text_encoder_2` (T5).
         tensors: Name of the encoder's tensor in the file, by encoder.
-        size: Length of the file, in bytes.
     """
 
     vectors: Mapping[str, tuple[int, int]]
     tensors: Mapping[str, str]
-    size: int
 
     def to_json(self) -> dict[str, Any]:
         """Write it down as JSON.
@@ -74,7 +72,7 @@ def facts_of(header: TensorHeader) -> EmbeddingFacts:
         if encoder in vectors:
             raise _error("keys_foreign", f"has two sets of vectors for {encoder}", names[:3], list(NAMES))
         vectors[encoder], tensors[encoder] = (count, width), name
-    return EmbeddingFacts(vectors=vectors, tensors=tensors, size=header.size)
+    return EmbeddingFacts(vectors=vectors, tensors=tensors)
 
 
 def check_encoders(name: str, facts: Mapping[str, Any], checkpoint: Checkpoint, *, field: str) -> None:

@@ -27,7 +27,6 @@ class LoraFacts:
         layers: How many layers it changes.
         parts: `transformer`, `text_encoder`, `text_encoder_2`: where those are.
         parameters: How many numbers it holds.
-        size: Length of the file, in bytes.
         control: Whether it is a control LoRA: it also reads a control image.
     """
 
@@ -37,7 +36,6 @@ class LoraFacts:
     layers: int
     parts: tuple[str, ...]
     parameters: int
-    size: int
     control: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -92,7 +90,6 @@ def facts_of(header: TensorHeader) -> LoraFacts:
         layers=len(contents.layers),
         parts=tuple(dict.fromkeys(layer.part for layer in contents.layers)),
         parameters=header.numbers,
-        size=header.size,
         control=bool(contents.norms) or (_embedder_inputs(contents) == CONTROL_INPUTS and Architecture.FLUX1 in found),
     )
 

@@ -59,12 +59,10 @@ class TensorHeader:
     Attributes:
         tensors: By name.
         metadata: The file's free text, by name.
-        size: Length of the file, in bytes.
     """
 
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)
-    size: int
 
     @property
     def numbers(self) -> int:
@@ -126,7 +124,7 @@ def _parse(raw: bytes, size: int, what: str) -> TensorHeader:
         raise _error(what, "truncated", f"ends at byte {size} of {whole}", value=size, limit=whole)
     if size > whole:
         raise _broken(what, f"it has {size - whole} bytes after its last tensor")
-    return TensorHeader(tensors={name: entry[0] for name, entry in entries.items()}, metadata=metadata, size=size)
+    return TensorHeader(tensors={name: entry[0] for name, entry in entries.items()}, metadata=metadata)
 
 
 def _entry(name: str, member: Any, what: str) -> tuple[Tensor, int, int]:
