@@ -135,9 +135,7 @@ def run_fill(shop: Workshop) -> None:
     folder = shop.work / "fill"
     earlier = FluxTransformer2DModel.from_pretrained(folder, local_files_only=True) if folder.exists() else None
     flow = Flow(earlier or widen(_base(shop)), GUIDANCE["fill"])
-    pace = shop.pace("fill")
-    source = _sources(pace, shop, "fill", seed=4)
-    _train(pace, shop, "fill", flow, _square_first(source))
+    _train_from_base(shop, "fill", flow, seed=4)
 
 
 def run_guide_base(shop: Workshop) -> None:
@@ -167,9 +165,7 @@ def run_canny(shop: Workshop) -> None:
     folder = shop.work / "canny"
     earlier = FluxControlNetModel.from_pretrained(folder, local_files_only=True) if folder.exists() else None
     flow = Flow(base, GUIDANCE["canny"], earlier or new_controlnet(base))
-    pace = shop.pace("canny")
-    source = _sources(pace, shop, "canny", seed=5)
-    _train(pace, shop, "canny", flow, _square_first(source))
+    _train_from_base(shop, "canny", flow, seed=5)
 
 
 def run_union(shop: Workshop) -> None:
@@ -179,9 +175,7 @@ def run_union(shop: Workshop) -> None:
     controlnet = (
         FluxControlNetModel.from_pretrained(earlier, local_files_only=True) if earlier else new_controlnet(base)
     )
-    pace = shop.pace("union")
-    source = _sources(pace, shop, "union", seed=8)
-    _train(pace, shop, "union", Flow(base, GUIDANCE["union"], controlnet), _square_first(source))
+    _train_from_base(shop, "union", Flow(base, GUIDANCE["union"], controlnet), seed=8)
 
 
 def run_neon(shop: Workshop) -> None:
@@ -196,9 +190,7 @@ def run_stripes(shop: Workshop) -> None:
 
 def _style(shop: Workshop, stage: str, *, seed: int) -> None:
     flow = Flow(with_lora(_base(shop), shop.work / stage), GUIDANCE["base"])
-    pace = shop.pace(stage)
-    source = _sources(pace, shop, stage, seed=seed)
-    _train(pace, shop, stage, flow, _square_first(source))
+    _train_from_base(shop, stage, flow, seed=seed)
 
 
 def run_export(shop: Workshop) -> None:
@@ -231,14 +223,17 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
 }
 
 
-def _square_first(source: Callable[[int, int], Examples]) -> tuple[Phase, ...]:
-    """Return the phases of what starts from the base: square pictures, then other sizes among them."""
+def _train_from_base(shop: Workshop, stage: str, flow: Flow, *, seed: int) -> None:
+    """Train what starts from the base: on square pictures, then on other sizes among them."""
+    pace = shop.pace(stage)
+    source = _sources(pace, shop, stage, seed=seed)
     square = source(128, 128)
     oblong = [source(*size) for size in _OBLONG]
-    return (
+    phases = (
         Phase(until=0.6, sources=[square], batch=16, first=1280),
         Phase(until=1.0, sources=_mostly(square, oblong), batch=16, first=1280),
     )
+    _train(pace, shop, stage, flow, phases)
 
 
 def _mostly(square: Examples, others: Sequence[Examples]) -> list[Examples]:

@@ -19,13 +19,7 @@ def base_sampler(
     rng: np.random.Generator, width: int, height: int, photographs: tuple[Picture, ...]
 ) -> Callable[[], Sample]:
     """Return a function that draws one sample for the base: a picture and two captions."""
-
-    def sample() -> Sample:
-        background = PHOTO if rng.random() < 0.06 else str(rng.choice(list(BACKGROUNDS)))  # noqa: PLR2004
-        drawing = draw(rng, width, height, photographs=photographs, background=background)
-        return Sample(texts=(caption_of(drawing).text, _loose(rng, drawing)), target=drawing.pixels)
-
-    return sample
+    return style_sampler(lambda drawing: drawing.pixels)(rng, width, height, photographs)
 
 
 def canny_sampler(
