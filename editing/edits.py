@@ -1,8 +1,8 @@
 """Edits: from an operation to the runs of a model that it takes, and back to one picture."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -14,8 +14,9 @@ from editing.checkpoints import Checkpoint, Family
 from editing.colour import from_srgb, srgb_pixels, to_srgb
 from editing.controls import control_image
 from editing.detecting import DETECTORS, Detect, detector_of
+from editing.diffusion.rooms import Run
 from editing.engine import BlendFacts, PaintPass, SeamTry
-from editing.guides import Control, ControlKind, ControlMode
+from editing.guides import Control, ControlKind, ControlMode, Guides
 from editing.matching import match_palette
 from editing.operations import ControlMap, Erase, Generate, Img2Img, Inpaint, Instruct, Outpaint, Sampling
 from editing.outpainting import Extension, extend, extension_strips, paint_extension, plan_extension
@@ -26,6 +27,8 @@ from editing.resampling import resize_pixels, resize_plane
 from editing.seams import SEAM_REACH, Seam, measure_seams
 from editing.seeds import derived_seed
 
+Paint: TypeAlias = Callable[[Run], Pixels]
+"""Runs the model once: uint8 (h, w, 3), sRGB, of the run's size."""
 MaskedEdit: TypeAlias = Inpaint | Outpaint | Erase
 
 _PREFILLS = {
@@ -36,27 +39,6 @@ _PREFILLS = {
     Intent.EXPAND: Prefill.BLUR,
 }
 """What a model that starts from what is there should start from, where the request does not say."""
-
-
-class Paint(Protocol):
-    """Runs the model once."""
-
-    def __call__(
-        self,
-        *,
-        prompt: str,
-        size: tuple[int, int],
-        sampling: Sampling,
-        pixels: Pixels | None = None,
-        mask: Mask | None = None,
-        images: Sequence[Pixels] = (),
-        others: Sequence[Pixels] = (),
-    ) -> Pixels:
-        """Paint a picture of `size`.
-
-        `images` are the control images of the operation's controls, in order; `others` further pictures of an
-        instruction, whose first picture is `pixels`, each of any size.
-        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,7 +65,9 @@ def generate(operation: Generate, checkpoint: Checkpoint, paint: Paint, detect: 
         _padded(control_image(control, size=asked, detect=detect), size, control.kind)
         for control in operation.guides.controls
     )
-    pixels = paint(prompt=operation.prompt, size=size, sampling=operation.sampling, images=images)
+    pixels = paint(
+        Run(prompt=operation.prompt, size=size, sampling=operation.sampling, images=images, guides=operation.guides)
+    )
     raster = Raster(pixels=_middle(pixels, asked))
     return Outcome(raster=raster, sampling=operation.sampling, size=size, control_images=images)
 
@@ -93,7 +77,16 @@ def img2img(operation: Img2Img, checkpoint: Checkpoint, paint: Paint, detect: De
     size = _whole_size(operation.target, checkpoint)
     start = resize_pixels(srgb_pixels(operation.picture), size)
     images = tuple(control_image(control, size=size, own=start, detect=detect) for control in operation.guides.controls)
-    painted = paint(prompt=operation.prompt, size=size, sampling=operation.sampling, pixels=start, images=images)
+    painted = paint(
+        Run(
+            prompt=operation.prompt,
+            size=size,
+            sampling=operation.sampling,
+            pixels=start,
+            images=images,
+            guides=operation.guides,
+        )
+    )
     raster = _like(operation.picture, painted, operation.target)
     return Outcome(raster=raster, sampling=operation.sampling, size=size, control_images=images)
 
@@ -106,7 +99,14 @@ def instruct(operation: Instruct, checkpoint: Checkpoint, paint: Paint) -> Outco
     size = _whole_size(operation.target, checkpoint)
     seen = [_at_native(picture, checkpoint) for picture in (operation.picture, *operation.others)]
     painted = paint(
-        prompt=operation.prompt, size=size, sampling=operation.sampling, pixels=seen[0], others=tuple(seen[1:])
+        Run(
+            prompt=operation.prompt,
+            size=size,
+            sampling=operation.sampling,
+            pixels=seen[0],
+            others=seen[1:],
+            guides=operation.guides,
+        )
     )
     raster = _like(operation.picture, painted, operation.target)
     return Outcome(raster=raster, sampling=operation.sampling, size=size)
@@ -191,8 +191,8 @@ class _Job:
         self._paint = paint
         self._detect = detect
         self._intent = operation.blend.intended(operation.intents)
-        self._controls = () if isinstance(operation, Erase) else operation.guides.controls
-        self._whole = _own_whole(operation) if any(_sees_own_whole(each) for each in self._controls) else None
+        self._guides = Guides() if isinstance(operation, Erase) else operation.guides
+        self._whole = _own_whole(operation) if any(_sees_own_whole(each) for each in self._guides.controls) else None
         self._prefill = _prefill(operation, self._intent)
         self._extension: Extension | None = None
         if isinstance(operation, Outpaint):
@@ -256,19 +256,22 @@ class _Job:
                     frame=self._frame,
                     detect=self._detect,
                 )
-                for control in self._controls
+                for control in self._guides.controls
             ]
             images.extend(read)
             if self._prefill is not None:
                 at_once = (scene.mask >= 1.0).astype(np.float32)  # what only fades in keeps what is there
                 own = prefilled(own, at_once, self._prefill, seed=derived_seed(sampling.seed, "prefill", scene.number))
             painted = self._paint(
-                prompt=prompt,
-                size=_size(own),
-                sampling=replace(sampling, seed=derived_seed(sampling.seed, "pass", scene.number)),
-                pixels=own,
-                mask=scene.mask,
-                images=read,
+                Run(
+                    prompt=prompt,
+                    size=_size(own),
+                    sampling=replace(sampling, seed=derived_seed(sampling.seed, "pass", scene.number)),
+                    pixels=own,
+                    mask=scene.mask,
+                    images=read,
+                    guides=self._guides,
+                )
             )
             if continues and operation.blend.match_colour:
                 return match_palette(painted, scene.pixels, repainted(scene.mask))

@@ -10,7 +10,7 @@ import cv2
 import torch
 
 from editing import edits
-from editing.catalogue import check_operation
+from editing.catalogue import check_operation, find
 from editing.checkpoints import Architecture, Checkpoint
 from editing.detecting import detector_of
 from editing.diffusion.quiet import quiet_libraries
@@ -19,8 +19,8 @@ from editing.edits import Outcome
 from editing.engine import EditedImage, EditFacts, Progress
 from editing.errors import EditCancelled, EngineError
 from editing.guides import ControlMode, Detector
-from editing.operations import ControlMap, Generate, Img2Img, Instruct, Operation, Prompted, Sampling
-from editing.rasters import Mask, Pixels
+from editing.operations import ControlMap, Generate, Img2Img, Instruct, Operation, Prompted
+from editing.rasters import Pixels
 
 _LIBRARIES = (
     "torch",
@@ -137,7 +137,8 @@ class DiffusionEngine:
         # 1. Judge the request; ask for licences before anything is read from disk.
         check_operation(operation)
         plan = None if isinstance(operation, ControlMap) else Plan.of(operation)
-        self._require_licences(plan.checkpoints if plan else ())
+        for checkpoint in plan.checkpoints if plan else ():
+            require_licence(checkpoint, self._accepted)
         watch = _Watch(on_step=on_step, cancelled=cancelled)
         if cancelled():
             raise EditCancelled
@@ -151,15 +152,11 @@ class DiffusionEngine:
         # 3. Run, 4. write down how.
         with quiet_libraries():
             start = time.perf_counter()
-            outcome = self._outcome(operation, plan, painter, watch)
+            outcome = self._outcome(operation, painter, watch)
             watch.lap("edit", start)
         watch.seconds["total"] = round(time.perf_counter() - begun, 4)
         facts = self._facts(operation, plan, painter, outcome, watch)
         return EditedImage(raster=outcome.raster, facts=facts, control_images=outcome.control_images)
-
-    def _require_licences(self, checkpoints: Sequence[Checkpoint]) -> None:
-        for checkpoint in checkpoints:
-            require_licence(checkpoint, self._accepted)
 
     def _load(self, plan: Plan) -> Painter:
         if self._ground.exclusive:
@@ -168,44 +165,25 @@ class DiffusionEngine:
                     room.release()
         return self._rooms[plan.main.architecture].load(plan)
 
-    def _outcome(self, operation: Operation, plan: Plan | None, painter: Painter | None, watch: _Watch) -> Outcome:
+    def _outcome(self, operation: Operation, painter: Painter | None, watch: _Watch) -> Outcome:
         detect = self._detectors.detect
-        if isinstance(operation, ControlMap) or plan is None or painter is None:
-            assert isinstance(operation, ControlMap)  # noqa: S101 - for the type checker: all others have a plan
+        if isinstance(operation, ControlMap):
             return edits.control_map(operation, detect)
-        paint = self._painter(plan, painter, watch)
+        assert painter is not None  # noqa: S101 - for the type checker: all others have one
+        checkpoint, paint = find(operation.checkpoint), self._paint(painter, watch)
         match operation:
             case Generate():
-                return edits.generate(operation, plan.main, paint, detect)
+                return edits.generate(operation, checkpoint, paint, detect)
             case Img2Img():
-                return edits.img2img(operation, plan.main, paint, detect)
+                return edits.img2img(operation, checkpoint, paint, detect)
             case Instruct():
-                return edits.instruct(operation, plan.main, paint)
+                return edits.instruct(operation, checkpoint, paint)
             case _:
-                return edits.masked(operation, plan.main, paint, detect, watch.expect)
+                return edits.masked(operation, checkpoint, paint, detect, watch.expect)
 
-    def _painter(self, plan: Plan, painter: Painter, watch: _Watch) -> edits.Paint:
-        def paint(
-            *,
-            prompt: str,
-            size: tuple[int, int],
-            sampling: Sampling,
-            pixels: Pixels | None = None,
-            mask: Mask | None = None,
-            images: Sequence[Pixels] = (),
-            others: Sequence[Pixels] = (),
-        ) -> Pixels:
+    def _paint(self, painter: Painter, watch: _Watch) -> edits.Paint:
+        def paint(run: Run) -> Pixels:
             start = time.perf_counter()
-            run = Run(
-                prompt=prompt,
-                size=size,
-                sampling=sampling,
-                pixels=pixels,
-                mask=mask,
-                images=images,
-                others=others,
-                guides=plan.guides,
-            )
             painted = painter.paint(run, on_step=watch.step, cancelled=watch.cancelled)
             watch.done += 1
             watch.lap("model", start)

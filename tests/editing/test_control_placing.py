@@ -9,6 +9,7 @@ from editing import edits
 from editing.boxes import Box
 from editing.catalogue import find
 from editing.controls import control_image
+from editing.diffusion.rooms import Run
 from editing.edits import Outcome
 from editing.guides import Control, ControlKind, ControlMode, Detector, Guides
 from editing.operations import Generate, Inpaint, Outpaint
@@ -44,8 +45,8 @@ def depth(picture: Raster | None, mode: ControlMode = ControlMode.AS_IS) -> Guid
     )
 
 
-def paint(*, size: tuple[int, int], pixels: Pixels | None = None, **_other: Any) -> Pixels:
-    return np.zeros((size[1], size[0], 3), np.uint8) if pixels is None else pixels
+def paint(run: Run) -> Pixels:
+    return np.zeros((run.size[1], run.size[0], 3), np.uint8) if run.pixels is None else run.pixels
 
 
 def masked(operation: Any, detect: Any = None) -> Outcome:
