@@ -118,6 +118,11 @@ def limits_of(settings: Settings) -> PictureLimits:
     return PictureLimits(max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels)
 
 
+def weights_of(settings: Settings) -> EngineSettings:
+    """What finding a checkpoint's weights takes; nothing runs by these."""
+    return EngineSettings(weights=settings.weights, revisions=settings.revisions)
+
+
 def build_policy(settings: Settings) -> Policy:
     """The acceptable-use policy; one that cannot load blocks everything and says why in `/health/ready`."""
     try:
@@ -131,13 +136,14 @@ def build_services(settings: Settings, policy: Policy | None = None) -> Services
     """Everything the API process needs; None reads the policy from its files."""
     store = open_store(settings)
     limits = limits_of(settings)
+    whereabouts = weights_of(settings)
     intake = Intake(
         jobs=store.jobs,
         blobs=store.blobs,
         adapters=store.adapters,
         owned=store.owned,
         licensed=lambda name: store.licences.accepted(name) is not None,
-        found=lambda name: at_hand(find(name), EngineSettings(weights=settings.weights, revisions=settings.revisions)),
+        found=lambda name: at_hand(find(name), whereabouts),
         limits=limits,
         prefer=settings.checkpoints,
         max_queued=settings.max_queued,

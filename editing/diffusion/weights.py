@@ -105,7 +105,7 @@ def _existing(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def _in_hub_cache(checkpoint: Checkpoint, settings: EngineSettings) -> Location:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_CACHE
 
     revision = settings.revisions.get(checkpoint.name, checkpoint.revision)
     if revision is None:
@@ -115,7 +115,11 @@ def _in_hub_cache(checkpoint: Checkpoint, settings: EngineSettings) -> Location:
             field="checkpoint",
             value=checkpoint.name,
         )
+    cached = Path(settings.hub_cache or HF_HUB_CACHE) / f"models--{checkpoint.hub_id}".replace("/", "--")
     try:
+        cached.stat()  # the hub's own look-up takes half a second to import: not for what is plainly not there
+        from huggingface_hub import snapshot_download
+
         folder = snapshot_download(
             str(checkpoint.hub_id), revision=revision, cache_dir=settings.hub_cache, local_files_only=True
         )

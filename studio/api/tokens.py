@@ -12,13 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from editing import EngineError
 from editing.catalogue import Checkpoint, find, pick
-from editing.diffusion.settings import EngineSettings
 from editing.diffusion.weights import locate
 from editing.prompts import Prompt, parse_prompt, require_plain
 from editing.tokens import Reading, Tokenizers
 from studio.api.bodies import read_body
 from studio.api.security import Caller, services_of
-from studio.bootstrap import Services
+from studio.bootstrap import Services, weights_of
 from studio.jobs.fields import Text
 from studio.jobs.flags import settle_size, take_flags
 from studio.problems import Problem
@@ -128,9 +127,8 @@ def _view(body: TokensRequest, services: Services, tokenizers: Tokenizers) -> To
 def _readings(
     checkpoint: Checkpoint, prompt: Prompt, services: Services, tokenizers: Tokenizers
 ) -> tuple[Reading, ...]:
-    settings = EngineSettings(weights=services.settings.weights, revisions=services.settings.revisions)
     try:
-        folder = locate(checkpoint, settings).folder
+        folder = locate(checkpoint, weights_of(services.settings)).folder
     except EngineError as error:
         raise Problem(
             error.code,

@@ -2,7 +2,6 @@
 
 import getpass
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,24 +50,16 @@ def list_models(*, as_json: Annotated[bool, typer.Option("--json", help="Print o
 
 def _weights(checkpoint: "Checkpoint", settings: Settings) -> str:
     """Say where a checkpoint's weights are, without reading them."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    from editing.diffusion.settings import EngineSettings
     from editing.diffusion.weights import locate
     from editing.errors import EngineError
+    from studio.bootstrap import weights_of
 
     if checkpoint.hub_id is None and checkpoint.packaged is None:
         return "none"
-    if checkpoint.packaged is None and checkpoint.name not in settings.weights:
-        if settings.revisions.get(checkpoint.name, checkpoint.revision) is None:
-            return "unpinned"
-        # The hub's own look-up takes half a second to import: not for what is plainly not there.
-        if not (Path(HF_HUB_CACHE) / f"models--{checkpoint.hub_id}".replace("/", "--")).is_dir():
-            return "missing"
     try:
-        found = locate(checkpoint, EngineSettings(weights=settings.weights, revisions=settings.revisions))
-    except EngineError:
-        return "missing"
+        found = locate(checkpoint, weights_of(settings))
+    except EngineError as error:
+        return "unpinned" if error.code == "revision_unpinned" else "missing"
     return {"packaged": "packaged", "local": f"folder: {found.folder}"}.get(found.revision, "hub cache")
 
 
