@@ -93,6 +93,6 @@ def _weights_view(name: str, intake: Intake) -> DetectorWeightsView:
         checkpoint=name,
         licence=checkpoint.licence,
         licence_url=checkpoint.licence_url,
-        accepted=not checkpoint.needs_acceptance or intake.licensed(name),
+        accepted=intake.may_load(name),
         found=intake.found(name),
     )

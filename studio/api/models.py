@@ -52,13 +52,8 @@ class ModelPage(BaseModel):
 def list_models(request: Request, key: Caller) -> ModelPage:
     """List every checkpoint of the catalogue."""
     del key
-    licences = services_of(request).store.licences
-    return ModelPage(
-        models=[
-            model_view(each, accepted=not each.needs_acceptance or licences.accepted(each.name) is not None)
-            for each in CATALOGUE.values()
-        ]
-    )
+    intake = services_of(request).intake
+    return ModelPage(models=[model_view(each, accepted=intake.may_load(each.name)) for each in CATALOGUE.values()])
 
 
 def model_view(checkpoint: Checkpoint, *, accepted: bool) -> ModelView:

@@ -53,7 +53,11 @@ class Intake:
 
     def at_hand(self, name: str) -> bool:
         """Whether the weights of this checkpoint are on this machine and may load."""
-        return self.found(name) and (not catalogue.find(name).needs_acceptance or self.licensed(name))
+        return self.found(name) and self.may_load(name)
+
+    def may_load(self, name: str) -> bool:
+        """Whether the licence of this checkpoint is free, or somebody accepted it."""
+        return not catalogue.find(name).needs_acceptance or self.licensed(name)
 
 
 def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
@@ -84,7 +88,7 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
     build(request.operation, parameters, words, files.load, intake.limits)
     # 4 may its checkpoints load?
     for field, name in checkpoints_of(parameters):
-        _require_licence(name, field, intake.licensed)
+        _require_licence(name, field, intake.may_load)
     for field, detector in detectors_in(parameters):
         _require_weights(detector, field, intake.at_hand)
     # 5 blobs first, one transaction after
@@ -150,16 +154,16 @@ def _require_bounded(operation: str, parameters: Mapping[str, Any], most: int) -
         )
 
 
-def _require_licence(name: str, field: str, licensed: Callable[[str], bool]) -> None:
+def _require_licence(name: str, field: str, may_load: Callable[[str], bool]) -> None:
     """The engine asks again before it loads; asking here saves the caller a job that can only fail."""
-    checkpoint = catalogue.find(name)
-    if checkpoint.needs_acceptance and not licensed(name):
+    if not may_load(name):
+        licence = catalogue.find(name).licence
         raise Problem(
             "licence_not_accepted",
-            f"{name} is under the {checkpoint.licence}; an operator must run studio models accept {name} first.",
+            f"{name} is under the {licence}; an operator must run studio models accept {name} first.",
             field,
             name,
-            checkpoint.licence,
+            licence,
         )
 
 
