@@ -27,7 +27,7 @@ _NAMES = {
 
 
 def resolve_loras(
-    given: Sequence[Mapping[str, Any]], owner: str, store: AdapterStore, checkpoint: Checkpoint | None = None
+    given: Sequence[Mapping[str, Any]], owner: str, store: AdapterStore, checkpoint: Checkpoint
 ) -> list[dict[str, Any]]:
     """Say which LoRAs a request means.
 
@@ -35,7 +35,7 @@ def resolve_loras(
         given: `{"name": ..., "weight": ...}` each; no weight takes the catalogue's, else 1.
         owner: Whose uploads it may name.
         store: Where they are.
-        checkpoint: What paints; an upload that was made for other code is refused. None: not asked.
+        checkpoint: What paints; an upload that was made for other code is refused.
 
     Returns:
         `{"name", "weight"}` for one of the catalogue, `{"name", "weight", "digest"}` for an upload; in order.
@@ -48,7 +48,7 @@ def resolve_loras(
 
 
 def resolve_embeddings(
-    given: Sequence[Mapping[str, Any]], owner: str, store: AdapterStore, checkpoint: Checkpoint | None = None
+    given: Sequence[Mapping[str, Any]], owner: str, store: AdapterStore, checkpoint: Checkpoint
 ) -> list[dict[str, Any]]:
     """Say which embeddings a request means.
 
@@ -56,7 +56,7 @@ def resolve_embeddings(
         given: `{"name": ..., "token": ...}` each; no token takes the upload's name.
         owner: Whose uploads it may name.
         store: Where they are.
-        checkpoint: What paints; vectors that none of its encoders takes are refused. None: not asked.
+        checkpoint: What paints; vectors that none of its encoders takes are refused.
 
     Returns:
         `{"name", "token", "digest"}` each, in order.
@@ -69,14 +69,13 @@ def resolve_embeddings(
     for index, each in enumerate(given):
         field = f"embeddings[{index}].name"
         adapter = find_upload(AdapterKind.EMBEDDING, each["name"], owner, store, field)
-        if checkpoint is not None:
-            embeddings.check_encoders(adapter.name, adapter.facts, checkpoint, field=field)
+        embeddings.check_encoders(adapter.name, adapter.facts, checkpoint, field=field)
         found.append({"name": adapter.name, "token": each.get("token") or adapter.name, "digest": adapter.digest})
     return found
 
 
 def _lora(
-    index: int, given: Mapping[str, Any], owner: str, store: AdapterStore, checkpoint: Checkpoint | None
+    index: int, given: Mapping[str, Any], owner: str, store: AdapterStore, checkpoint: Checkpoint
 ) -> dict[str, Any]:
     field = f"loras[{index}].name"
     known = CATALOGUE.get(given["name"])
@@ -84,8 +83,7 @@ def _lora(
     if known is not None and known.family is Family.LORA:
         return {"name": known.name, "weight": known.weight if weight is None else weight}
     adapter = find_upload(AdapterKind.LORA, given["name"], owner, store, field)
-    if checkpoint is not None:
-        loras.check_architecture(adapter.name, adapter.facts, checkpoint, field=field)
+    loras.check_architecture(adapter.name, adapter.facts, checkpoint, field=field)
     return {"name": adapter.name, "weight": 1.0 if weight is None else weight, "digest": adapter.digest}
 
 

@@ -13,7 +13,7 @@ from editing import ControlKind, ControlMode, Detector, OperationError, Referenc
 from editing.catalogue import CATALOGUE, Checkpoint, Family
 from editing.detecting import DETECTORS, detectors_of, pick_detector
 from studio.jobs.flags import settle_size
-from studio.jobs.guides import THRESHOLDS, under
+from studio.jobs.guides import THRESHOLDS, thresholds, under
 
 CONTROL_MAP: Final = "control_map"
 """The operation that only makes a control image: nothing is sampled."""
@@ -187,7 +187,7 @@ def _fill_in_detector(given: dict[str, Any], place: str, at_hand: Callable[[str]
         detector = _named(Detector(given["detector"]), kind) if "detector" in given else pick_detector(kind, at_hand)
         given["detector"] = detector.value
         if detector is Detector.CANNY:
-            given |= {name: given.get(name, default) for name, default in THRESHOLDS.items()}
+            given |= thresholds(given)
             return
         for name in THRESHOLDS:
             if name in given:

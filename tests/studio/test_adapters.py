@@ -149,17 +149,17 @@ def test_names_become_digests(studio: Studio) -> None:
 
 def test_unknown_names_are_answered_with_those_there_are(studio: Studio) -> None:
     upload(studio, LORA)
-    store, owner = studio.store.adapters, studio.key.owner
-    for name, who in (("glow", owner), (f"sha256:{sha256_hex(OTHER)}", owner)):
+    store, owner, mini = studio.store.adapters, studio.key.owner, find("flux-mini")
+    for name in ("glow", f"sha256:{sha256_hex(OTHER)}"):
         with pytest.raises(Problem) as caught:
-            resolve_loras([{"name": name}], who, store)
+            resolve_loras([{"name": name}], owner, store, mini)
         assert (caught.value.code, caught.value.status, caught.value.field) == ("lora_not_found", 422, "loras[0].name")
         assert "neon" in caught.value.limit
     with pytest.raises(Problem) as caught:
-        resolve_loras([{"name": "neon"}], "bob", store)
+        resolve_loras([{"name": "neon"}], "bob", store, mini)
     assert "neon" not in caught.value.limit
     with pytest.raises(Problem) as caught:
-        resolve_embeddings([{"name": "neon"}], owner, store)
+        resolve_embeddings([{"name": "neon"}], owner, store, mini)
     assert caught.value.code == "embedding_not_found"
 
 
