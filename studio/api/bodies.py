@@ -21,19 +21,17 @@ from studio.problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
 
-_JSON_FIELDS: Final = frozenset({"controls", "loras", "references", "embeddings", "others"})
-"""Fields of a form that hold JSON."""
 _PICTURES: Final = frozenset({"image", "mask"})
 """Fields of a form that hold a picture file."""
 _KINDS: Final = {"extra_forbidden": "field_unknown", "missing": "field_missing"}
-_TOO_MANY: Final = {
+LISTS: Final = {
     "controls": "control_too_many",
     "loras": "lora_too_many",
     "references": "reference_too_many",
     "embeddings": "embedding_too_many",
     "others": "pictures_too_many",
 }
-"""What a list that is too long is called, by its field."""
+"""Fields that are lists, JSON in a form, and what one that is too long is called."""
 _SECRET: Final = frozenset({"prompt", "negative_prompt", "image", "mask", "others"})
 """Fields whose value no problem repeats: personal text, and pictures."""
 _OWN: Final = frozenset({"text_too_long", "text_invalid", "seed_out_of_range", "request_invalid"})
@@ -140,7 +138,7 @@ def _translate(error: dict[str, Any]) -> Problem:
     kind, context = error["type"], error.get("ctx", {})
     if kind in _OWN:
         return Problem(kind, error["msg"], field, context.get("value"), context.get("limit"))
-    code = _TOO_MANY.get(field, "request_invalid") if kind == "too_long" else _KINDS.get(kind, "request_invalid")
+    code = LISTS.get(field, "request_invalid") if kind == "too_long" else _KINDS.get(kind, "request_invalid")
     limit = next(
         (
             context[name]
@@ -232,7 +230,7 @@ def _member(name: str, value: str | bytes) -> Any:
         text = value.decode("utf-8") if isinstance(value, bytes) else value
     except UnicodeDecodeError as error:
         raise Problem("body_unreadable", f"{name} is not UTF-8 at byte {error.start}.", name) from error
-    return _json_field(name, text) if name in _JSON_FIELDS else text
+    return _json_field(name, text) if name in LISTS else text
 
 
 def _json_field(name: str, text: str) -> Any:

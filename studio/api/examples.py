@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from studio.api.bodies import LISTS
 from studio.jobs.requests import REQUESTS, Request
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -35,8 +36,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 IN_ADDRESS: dict[str, tuple[str, ...]] = {"control_map": ("kind",)}
 """Fields that the address says, not the body."""
-LISTS = ("controls", "loras", "references", "embeddings", "others")
-"""Fields that a form holds as JSON."""
 
 
 def body_of(shape: type[Request]) -> dict[str, Any]:
