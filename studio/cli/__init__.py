@@ -42,6 +42,7 @@ def main() -> None:
     from editing import EditingError
     from storage import StorageError
     from studio.client import StudioProblem
+    from studio.problems import Problem
     from studio.settings import SettingsError
 
     try:
@@ -50,7 +51,7 @@ def main() -> None:
         _fail(f"{problem.document.get('code', 'problem')}: {problem}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         _fail(f"the studio cannot be reached: {error}; is it running, and is --url its address?")
-    except EditingError as error:
+    except (EditingError, Problem) as error:
         _fail(f"{error.code}: {error}")
     except (SettingsError, StorageError, SQLAlchemyError, OSError) as error:
         _fail(f"{type(error).__name__}: {error}")

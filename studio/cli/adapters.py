@@ -29,26 +29,21 @@ def adapters_app(kind: AdapterKind, title: str) -> typer.Typer:
     ) -> None:
         """Judge a file and keep it."""
         from studio import bootstrap
-        from studio.client import StudioProblem
         from studio.jobs.adapters import Upload, admit
-        from studio.problems import Problem
 
         settings = load_settings()
         store = bootstrap.open_store(settings)
         store.database.upgrade()
         with file.open("rb") as stream:
             upload = Upload(kind=kind, name=name or file.stem, file=stream, size=file.stat().st_size)
-            try:
-                kept = admit(
-                    upload,
-                    owner=owner,
-                    key_id=ADDED_BY,
-                    blobs=store.blobs,
-                    store=store.adapters,
-                    limit=settings.max_adapter_bytes,
-                )
-            except Problem as problem:
-                raise StudioProblem(problem.document()) from problem
+            kept = admit(
+                upload,
+                owner=owner,
+                key_id=ADDED_BY,
+                blobs=store.blobs,
+                store=store.adapters,
+                limit=settings.max_adapter_bytes,
+            )
         typer.echo(f"{kept.name}  sha256:{kept.digest}")
 
     @app.command("list")
