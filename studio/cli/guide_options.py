@@ -11,8 +11,6 @@ import typer
 
 from editing import ControlKind, ControlMode, Detector, ReferenceKind
 
-_DETECTORS = frozenset(each.value for each in Detector)
-
 
 def guides(
     controls: Sequence[str] | None = None,
@@ -44,7 +42,7 @@ def control(text: str) -> dict[str, Any]:
     """Read `KIND[:WORD...][=FILE]`."""
     head, named, file = text.partition("=")
     kind, *words = head.split(":")
-    members: dict[str, Any] = {"kind": _one_of(kind, [each.value for each in ControlKind], "--control")}
+    members: dict[str, Any] = {"kind": _one_of(kind, list(ControlKind), "--control")}
     for word in words:
         scale = _number(word)
         if scale is not None:
@@ -52,7 +50,7 @@ def control(text: str) -> dict[str, Any]:
         elif word == ControlMode.AS_IS.value:
             said = {"mode": word}
         else:
-            said = {"detector": _one_of(word, [*sorted(_DETECTORS), "as_is", "a number"], "--control")}
+            said = {"detector": _one_of(word, [*sorted(Detector), "as_is", "a number"], "--control")}
         if not said.keys().isdisjoint(members):
             raise typer.BadParameter(f"--control: {word!r} says the {next(iter(said))} a second time")
         members |= said
@@ -71,7 +69,7 @@ def reference(text: str) -> dict[str, Any]:
     head, _, file = text.partition("=")
     kind, _, weight = head.partition(":")
     members: dict[str, Any] = {
-        "kind": _one_of(kind, [each.value for each in ReferenceKind], "--reference"),
+        "kind": _one_of(kind, list(ReferenceKind), "--reference"),
         "image": _picture(file, "--reference"),
     }
     if weight:
