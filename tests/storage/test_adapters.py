@@ -8,7 +8,6 @@ from storage import (
     AdapterConflictError,
     AdapterKind,
     AdapterStore,
-    Database,
     FileBlobs,
     InvalidValueError,
     NewAdapter,
@@ -122,8 +121,7 @@ def test_the_sweeper_keeps_adapters_and_what_open_jobs_were_accepted_with(
     assert digest not in referenced_digests(stores.database)
 
 
-def test_a_file_is_kept_without_being_read_whole(tmp_path: Any, database: Database) -> None:
-    del database
+def test_a_file_is_kept_without_being_read_whole(tmp_path: Any) -> None:
     blobs, data = FileBlobs(tmp_path / "blobs"), bytes(range(256)) * 10_000
     source = tmp_path / "file"
     source.write_bytes(data)

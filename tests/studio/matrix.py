@@ -21,8 +21,6 @@ PAINTERS: Final = {
 """What paints in the cases, by family."""
 GUIDED: Final = (OperationName.GENERATE, OperationName.IMG2IMG, OperationName.INPAINT, OperationName.OUTPAINT)
 """Operations that take controls and references."""
-WORDED: Final = (*GUIDED, OperationName.INSTRUCT)
-"""Operations that take LoRAs and negative prompts."""
 NONE: Final = "none"
 PLAIN: Final = "plain"
 MAPS: Final = "detectors"

@@ -1,5 +1,6 @@
 """What steers a model besides its prompt: as requests ask for it, as it is screened, as records and jobs tell it."""
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -109,11 +110,7 @@ def test_a_form_says_the_same_as_json(licensed: Studio, picture: str, mask: str)
     }
     plain = licensed.ask("inpaint", **given)
     data = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-    files = {"image": ("photo.png", png(noise())), "mask": ("m.png", data.pop("mask").encode())}
-    del data["image"]
-    import base64
-
-    files["mask"] = ("m.png", base64.b64decode(mask))
+    files = {name: (f"{name}.png", base64.b64decode(data.pop(name))) for name in ("image", "mask")}
     form = licensed.http.post("/v1/inpaint", data=data, files=files)
     assert form.status_code == 202, form.text
     assert form.json()["parameters"] == plain["parameters"]

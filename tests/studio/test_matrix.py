@@ -16,9 +16,10 @@ from editing.catalogue import CATALOGUE
 from editing.detecting import DETECTORS
 from editing.guides import Detector
 from policy import Policy
-from storage import AdapterKind, NewAdapter, Role
+from storage import AdapterKind, Role
 from studio import bootstrap
 from studio.app import create_app
+from studio.jobs.adapters import Upload, admit
 from studio.settings import Settings
 from tests.studio.conftest import Studio, encoded, png
 from tests.studio.matrix import MAPS, NONE, PLAIN, Case, cases
@@ -119,19 +120,12 @@ def folders(home: Path) -> dict[str, Path]:
 
 def add_lora(studio: Studio) -> None:
     """One LoRA of the caller's own."""
-    from editing.loras import facts_of
-    from editing.tensorfiles import read_header
     from tests.editing.lora_files import diffusers_lora, file_of
 
     data = file_of(diffusers_lora(3))
-    digest = studio.store.blobs.put(data)
-    facts = facts_of(read_header(io.BytesIO(data), len(data), what="lora", limit=len(data))).to_json()
-    studio.store.adapters.add(
-        NewAdapter(
-            owner=studio.key.owner, key_id=studio.key.id, kind=AdapterKind.LORA, name=LORA, digest=digest,
-            size_bytes=len(data), facts=facts,
-        )
-    )  # fmt: skip
+    upload = Upload(kind=AdapterKind.LORA, name=LORA, file=io.BytesIO(data), size=len(data))
+    key, store = studio.key, studio.store
+    admit(upload, owner=key.owner, key_id=key.id, blobs=store.blobs, store=store.adapters, limit=len(data))
 
 
 def asked(case: Case) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def cards(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(this_machine.metadata, "version", lambda _: "2.13.0+cu130")
 
 
-def memory(*arguments: str) -> dict[str, Any]:
-    result = CliRunner().invoke(app, ["models", "list", "--json", *arguments])
+def memory() -> dict[str, Any]:
+    result = CliRunner().invoke(app, ["models", "list", "--json"])
     assert result.exit_code == 0, result.output
     seen: dict[str, Any] = json.loads(result.stdout)["memory"]
     return seen
