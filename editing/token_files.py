@@ -5,6 +5,7 @@ split, by rules of its own for each kind. So the rest of the file is left aside 
 """
 
 import base64
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,22 @@ class TokenFiles:
     chat: Callable[[str], str] = as_it_is
 
 
+def _guarded(read: Callable[[Path], TokenFiles]) -> Callable[[Path], TokenFiles]:
+    """Turn whatever the reading of a folder raises into an error of ours."""
+
+    @functools.wraps(read)
+    def guarded(folder: Path) -> TokenFiles:
+        try:
+            return read(folder)
+        except EngineError:
+            raise
+        except Exception as error:  # the wheel raises plain Exception for whatever it cannot read
+            raise _unreadable(folder, str(error)) from error
+
+    return guarded
+
+
+@_guarded
 def read_clip(folder: Path) -> TokenFiles:
     """Read CLIP's tokenizer, from `tokenizer.json`, or from `vocab.json` and `merges.txt` as FLUX.1 was published.
 
@@ -58,30 +75,27 @@ def read_clip(folder: Path) -> TokenFiles:
     Raises:
         EngineError: `weights_missing` or `tokenizer_unreadable`.
     """
-
-    def build() -> TokenFiles:
-        tokenizer = _of_json(folder) or _of_vocabulary(folder)
-        if tokenizer is None:
-            raise _missing(folder, "tokenizer.json, nor vocab.json and merges.txt")
-        tokenizer.normalizer = normalizers.Sequence(
-            [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
-        )
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(_CLIP_WORDS), behavior="removed", invert=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=False),
-            ]
-        )
-        start, end = (_number(tokenizer, name) for name in (_START, _END))
-        tokenizer.post_processor = processors.RobertaProcessing(
-            (_END, end), (_START, start), trim_offsets=False, add_prefix_space=False
-        )
-        said = _settings(folder).get("model_max_length")
-        return TokenFiles(tokenizer=tokenizer, limit=min(said, CLIP_LIMIT) if isinstance(said, int) else CLIP_LIMIT)
-
-    return _guarded(folder, build)
+    tokenizer = _of_json(folder) or _of_vocabulary(folder)
+    if tokenizer is None:
+        raise _missing(folder, "tokenizer.json, nor vocab.json and merges.txt")
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_CLIP_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    start, end = (_number(tokenizer, name) for name in (_START, _END))
+    tokenizer.post_processor = processors.RobertaProcessing(
+        (_END, end), (_START, start), trim_offsets=False, add_prefix_space=False
+    )
+    said = _settings(folder).get("model_max_length")
+    return TokenFiles(tokenizer=tokenizer, limit=min(said, CLIP_LIMIT) if isinstance(said, int) else CLIP_LIMIT)
 
 
+@_guarded
 def read_t5(folder: Path) -> TokenFiles:
     """Read T5's tokenizer from `tokenizer.json`.
 
@@ -94,35 +108,32 @@ def read_t5(folder: Path) -> TokenFiles:
     Raises:
         EngineError: `weights_missing`; `tokenizer_unreadable`, also where there is only `spiece.model`.
     """
-
-    def build() -> TokenFiles:
-        tokenizer = _of_json(folder)
-        if tokenizer is None and (folder / "spiece.model").is_file():
-            raise EngineError(
-                f"{folder.name} has only spiece.model; put the tokenizer.json of the published checkpoint beside it",
-                code="tokenizer_unreadable",
-                field="checkpoint",
-                value="spiece.model",
-                limit="tokenizer.json",
-            )
-        if tokenizer is None:
-            raise _missing(folder, "tokenizer.json")
-        charsmap = _charsmap(json.loads((folder / "tokenizer.json").read_text("utf-8")).get("normalizer"))
-        tokenizer.normalizer = normalizers.Precompiled(charsmap) if charsmap else normalizers.Sequence([])
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.WhitespaceSplit(),
-                pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="always", split=True),
-            ]
+    tokenizer = _of_json(folder)
+    if tokenizer is None and (folder / "spiece.model").is_file():
+        raise EngineError(
+            f"{folder.name} has only spiece.model; put the tokenizer.json of the published checkpoint beside it",
+            code="tokenizer_unreadable",
+            field="checkpoint",
+            value="spiece.model",
+            limit="tokenizer.json",
         )
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="$A </s>", special_tokens=[("</s>", _number(tokenizer, "</s>"))]
-        )
-        return TokenFiles(tokenizer=tokenizer)
+    if tokenizer is None:
+        raise _missing(folder, "tokenizer.json")
+    charsmap = _charsmap(json.loads((folder / "tokenizer.json").read_text("utf-8")).get("normalizer"))
+    tokenizer.normalizer = normalizers.Precompiled(charsmap) if charsmap else normalizers.Sequence([])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="always", split=True),
+        ]
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", _number(tokenizer, "</s>"))]
+    )
+    return TokenFiles(tokenizer=tokenizer)
 
-    return _guarded(folder, build)
 
-
+@_guarded
 def read_chat(folder: Path) -> TokenFiles:
     """Read the tokenizer of FLUX.2's language model, Qwen3, and the chat template that it wraps a prompt in.
 
@@ -135,25 +146,21 @@ def read_chat(folder: Path) -> TokenFiles:
     Raises:
         EngineError: `weights_missing` or `tokenizer_unreadable`.
     """
-
-    def build() -> TokenFiles:
-        tokenizer = _of_json(folder)
-        if tokenizer is None:
-            raise _missing(folder, "tokenizer.json")
-        file = folder / "chat_template.jinja"
-        source = file.read_text("utf-8") if file.is_file() else _settings(folder).get("chat_template")
-        if not isinstance(source, str):
-            raise _missing(folder, "chat template")
-        tokenizer.normalizer = normalizers.NFC()
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(_QWEN_WORDS), behavior="isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-        return TokenFiles(tokenizer=tokenizer, chat=_chat(folder, source))
-
-    return _guarded(folder, build)
+    tokenizer = _of_json(folder)
+    if tokenizer is None:
+        raise _missing(folder, "tokenizer.json")
+    file = folder / "chat_template.jinja"
+    source = file.read_text("utf-8") if file.is_file() else _settings(folder).get("chat_template")
+    if not isinstance(source, str):
+        raise _missing(folder, "chat template")
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_QWEN_WORDS), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    return TokenFiles(tokenizer=tokenizer, chat=_chat(folder, source))
 
 
 def _chat(folder: Path, source: str) -> Callable[[str], str]:
@@ -233,15 +240,6 @@ def _number(tokenizer: Tokenizer, name: str) -> int:
     if number is None:
         raise ValueError(f"its vocabulary has no {name}")
     return number
-
-
-def _guarded(folder: Path, build: Callable[[], TokenFiles]) -> TokenFiles:
-    try:
-        return build()
-    except EngineError:
-        raise
-    except Exception as error:  # the wheel raises plain Exception for whatever it cannot read
-        raise _unreadable(folder, str(error)) from error
 
 
 def _missing(folder: Path, what: str) -> EngineError:
