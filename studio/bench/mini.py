@@ -28,10 +28,10 @@ from editing.mini.drawing import (
     random_shape,
 )
 from editing.mini.photographs import photographs
-from editing.operations import Erase, Generate, Inpaint, Operation, OperationName, Outpaint
+from editing.operations import Erase, Inpaint, Operation, OperationName, Outpaint
 from editing.placement import Placement
 from editing.rasters import Pixels, Raster
-from studio.bench.steering import LORAS, UNION, edges_followed, follow, in_style, styled
+from studio.bench.steering import LORAS, UNION, edges_followed, follow, generate, in_style, styled
 
 _SEED = 977_000
 _SIZES = ((128, 128), (128, 128), (144, 112), (128, 128), (112, 144), (128, 128), (160, 96), (128, 128))
@@ -140,16 +140,7 @@ def run(
 
 def _generated(engine: EditEngine, index: int) -> Judged:
     scene = _scene(index, _SIZES[index % len(_SIZES)])
-    height, width = scene.pixels.shape[:2]
-    checkpoint = _checkpoint(OperationName.GENERATE)
-    operation = Generate(
-        prompt=scene.caption,
-        width=width,
-        height=height,
-        sampling=find(checkpoint).sampling(OperationName.GENERATE, seed=_SEED + index),
-        checkpoint=checkpoint,
-    )
-    after = _run(engine, operation)
+    after = generate(engine, scene, _SEED + index)
     right = judge.shows(after, [(shape.colour, shape.kind) for shape in scene.shapes], scene.background)
     return Judged(operation="generate", prompt=scene.caption, before=None, after=after, score=float(right))
 
@@ -258,7 +249,7 @@ def _styled(lora: str) -> Part:
 
     def part(engine: EditEngine, index: int) -> Judged:
         scene = _scene(index, (128, 128), salt=6)
-        after = styled(engine, scene, _SEED + index, lora, find(lora).weight)
+        after = styled(engine, scene, _SEED + index, lora)
         right = in_style(after, scene, lora)
         return Judged(operation=f"style {lora}", prompt=scene.caption, before=None, after=after, score=float(right))
 

@@ -46,6 +46,31 @@ def control_of(scene: Drawing, kind: ControlKind, net: Checkpoint) -> Control:
     )
 
 
+def generate(engine: EditEngine, scene: Drawing, seed: int, guides: Guides | None = None) -> Pixels:
+    """Generate a scene's caption at the scene's size.
+
+    Args:
+        engine: Runs the operation.
+        scene: Says what.
+        seed: Seed of the noise.
+        guides: What steers; None for nothing.
+
+    Returns:
+        uint8 (h, w, 3).
+    """
+    checkpoint = pick(OperationName.GENERATE)
+    operation = Generate(
+        prompt=scene.caption,
+        width=scene.pixels.shape[1],
+        height=scene.pixels.shape[0],
+        sampling=find(checkpoint).sampling(OperationName.GENERATE, seed=seed),
+        checkpoint=checkpoint,
+        guides=guides or Guides(),
+    )
+    picture = engine.run(operation, on_step=lambda _progress: None, cancelled=lambda: False).raster.pixels
+    return np.ascontiguousarray(picture)
+
+
 def follow(engine: EditEngine, scene: Drawing, seed: int, kind: ControlKind | None, net: str | None = None) -> Pixels:
     """Generate a scene's caption, steered by the scene's own control image.
 
@@ -64,7 +89,7 @@ def follow(engine: EditEngine, scene: Drawing, seed: int, kind: ControlKind | No
     if kind is not None:
         reader = find(net) if net else pick_control(kind, checkpoint)
         controls = (control_of(scene, kind, reader),)
-    return _generate(engine, scene, seed, Guides(controls=controls))
+    return generate(engine, scene, seed, Guides(controls=controls))
 
 
 def edges_followed(scene: Drawing, after: Pixels) -> float:
@@ -72,20 +97,19 @@ def edges_followed(scene: Drawing, after: Pixels) -> float:
     return judge.edge_f1(after, judge.canny(scene.pixels))
 
 
-def styled(engine: EditEngine, scene: Drawing, seed: int, lora: str, weight: float) -> Pixels:
-    """Generate a scene's caption with a LoRA.
+def styled(engine: EditEngine, scene: Drawing, seed: int, lora: str) -> Pixels:
+    """Generate a scene's caption with a LoRA at the catalogue's weight.
 
     Args:
         engine: Runs the operation.
         scene: Says what.
         seed: Seed of the noise.
         lora: Name in the catalogue.
-        weight: How much of it; 0 for without.
 
     Returns:
         uint8 (h, w, 3).
     """
-    return _generate(engine, scene, seed, Guides(loras=(Lora(name=lora, weight=weight),) if weight else ()))
+    return generate(engine, scene, seed, Guides(loras=(Lora(name=lora, weight=find(lora).weight),)))
 
 
 def in_style(picture: Pixels, scene: Drawing, lora: str) -> bool:
@@ -104,17 +128,3 @@ def in_style(picture: Pixels, scene: Drawing, lora: str) -> bool:
         return len(neon_kinds(picture) or ()) == len(scene.shapes)
     middle = coverage((picture.shape[1], picture.shape[0]), scene.shapes) > 0.9  # noqa: PLR2004 - rims are mixed
     return striped_share(picture, middle) > _STRIPED
-
-
-def _generate(engine: EditEngine, scene: Drawing, seed: int, guides: Guides) -> Pixels:
-    checkpoint = pick(OperationName.GENERATE)
-    operation = Generate(
-        prompt=scene.caption,
-        width=scene.pixels.shape[1],
-        height=scene.pixels.shape[0],
-        sampling=find(checkpoint).sampling(OperationName.GENERATE, seed=seed),
-        checkpoint=checkpoint,
-        guides=guides,
-    )
-    picture = engine.run(operation, on_step=lambda _progress: None, cancelled=lambda: False).raster.pixels
-    return np.ascontiguousarray(picture)
