@@ -11,13 +11,14 @@ import torch
 
 from editing import edits
 from editing.catalogue import check_operation, find
-from editing.checkpoints import Architecture, Checkpoint
+from editing.checkpoints import Architecture
 from editing.detecting import detector_of
+from editing.diffusion.licences import require_licence
 from editing.diffusion.quiet import quiet_libraries
 from editing.diffusion.rooms import Painter, Plan, Room, Run, UsedWeights
 from editing.edits import Outcome
 from editing.engine import EditedImage, EditFacts, Progress
-from editing.errors import EditCancelled, EngineError
+from editing.errors import EditCancelled
 from editing.guides import ControlMode, Detector
 from editing.operations import ControlMap, Generate, Img2Img, Instruct, Operation, Prompted
 from editing.rasters import Pixels
@@ -238,24 +239,3 @@ def detectors_of(operation: Operation) -> tuple[Detector, ...]:
         return ()
     made = [each for each in operation.guides.controls if each.mode is ControlMode.PREPROCESS]
     return tuple(dict.fromkeys(detector_of(each) for each in made))
-
-
-def require_licence(checkpoint: Checkpoint, accepted: Callable[[str], bool]) -> None:
-    """Refuse weights whose licence nobody accepted.
-
-    Args:
-        checkpoint: The catalogue's entry.
-        accepted: Whether the licence of a checkpoint of this name was accepted.
-
-    Raises:
-        EngineError: `licence_not_accepted`.
-    """
-    if checkpoint.needs_acceptance and not accepted(checkpoint.name):
-        raise EngineError(
-            f"the licence of {checkpoint.name} ({checkpoint.licence}, {checkpoint.licence_url}) has not been "
-            f"accepted: read it, then `studio models accept {checkpoint.name}`",
-            code="licence_not_accepted",
-            field="checkpoint",
-            value=checkpoint.name,
-            limit=checkpoint.licence,
-        )
