@@ -16,6 +16,7 @@ from editing.controls import control_map
 from editing.detecting import DETECTORS
 from editing.detectors import lines, poses, scenes
 from editing.detectors.nets import hushed, load
+from editing.diffusion.licences import require_licence
 from editing.diffusion.memo import Memo
 from editing.diffusion.rooms import UsedWeights
 from editing.diffusion.settings import EngineSettings
@@ -138,15 +139,7 @@ class Detectors:
 
     def _require_licences(self, detector: Detector) -> None:
         for checkpoint in map(find, DETECTORS[detector].checkpoints):
-            if checkpoint.needs_acceptance and not self._accepted(checkpoint.name):
-                raise EngineError(
-                    f"the licence of {checkpoint.name} ({checkpoint.licence}, {checkpoint.licence_url}) has not been "
-                    f"accepted: read it, then `studio models accept {checkpoint.name}`; {_instead(detector)}",
-                    code="licence_not_accepted",
-                    field="detector",
-                    value=checkpoint.name,
-                    limit=checkpoint.licence,
-                )
+            require_licence(checkpoint, self._accepted, field="detector", instead=_instead(detector))
 
     def _load(self, detector: Detector, names: tuple[str, ...]) -> _Loaded:
         folders: list[Path] = []
