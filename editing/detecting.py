@@ -159,8 +159,7 @@ def detector_of(control: Control, field: str = "detector") -> Detector:
             value=control.kind.value,
             limit=able,
         )
-    if DETECTORS[control.detector].kind is not control.kind:
-        raise _unsuitable(control.detector, control.kind, field)
+    require_suitable(control.detector, control.kind, field)
     return control.detector
 
 
@@ -176,9 +175,8 @@ def check_detector(operation: ControlMap) -> Checkpoint:
     Raises:
         OperationError: `detector_unsuitable`.
     """
+    require_suitable(operation.detector, operation.kind)
     facts = DETECTORS[operation.detector]
-    if facts.kind is not operation.kind:
-        raise _unsuitable(operation.detector, operation.kind, "detector")
     if facts.checkpoint != operation.checkpoint:
         raise OperationError(
             f"{operation.detector.value} runs on the weights of {facts.checkpoint}, not of {operation.checkpoint[:80]}",
@@ -190,9 +188,21 @@ def check_detector(operation: ControlMap) -> Checkpoint:
     return find(operation.checkpoint)
 
 
-def _unsuitable(detector: Detector, kind: ControlKind, field: str) -> OperationError:
+def require_suitable(detector: Detector, kind: ControlKind, field: str = "detector") -> None:
+    """Check that a detector makes control images of a kind.
+
+    Args:
+        detector: What shall make it.
+        kind: What it shall show.
+        field: Name of the request field, for the error.
+
+    Raises:
+        OperationError: `detector_unsuitable`, with those that do.
+    """
+    if DETECTORS[detector].kind is kind:
+        return
     able = [each.value for each in detectors_of(kind)]
-    return OperationError(
+    raise OperationError(
         f"{detector.value} makes no {kind.value} maps; {', '.join(able)} does",
         code="detector_unsuitable",
         field=field,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from editing import ControlKind, ControlMode, Detector, OperationError, ReferenceKind, Route, catalogue
 from editing.catalogue import CATALOGUE, Checkpoint, Family
-from editing.detecting import DETECTORS, detectors_of, pick_detector
+from editing.detecting import DETECTORS, pick_detector, require_suitable
 from studio.jobs.flags import settle_size
 from studio.jobs.guides import THRESHOLDS, thresholds, under
 
@@ -184,7 +184,8 @@ def _refuse_making(control: Mapping[str, Any], place: str) -> None:
 def _fill_in_detector(given: dict[str, Any], place: str, at_hand: Callable[[str], bool]) -> None:
     kind = ControlKind(given["kind"])
     with under(place):
-        detector = _named(Detector(given["detector"]), kind) if "detector" in given else pick_detector(kind, at_hand)
+        detector = Detector(given["detector"]) if "detector" in given else pick_detector(kind, at_hand)
+        require_suitable(detector, kind)
         given["detector"] = detector.value
         if detector is Detector.CANNY:
             given |= thresholds(given)
@@ -198,19 +199,6 @@ def _fill_in_detector(given: dict[str, Any], place: str, at_hand: Callable[[str]
                     value=given[name],
                     limit=Detector.CANNY.value,
                 )
-
-
-def _named(detector: Detector, kind: ControlKind) -> Detector:
-    able = detectors_of(kind)
-    if detector not in able:
-        raise OperationError(
-            f"{detector.value} makes no {kind.value} maps; {', '.join(each.value for each in able) or 'nothing'} does",
-            code="detector_unsuitable",
-            field="detector",
-            value=detector.value,
-            limit=[each.value for each in able],
-        )
-    return detector
 
 
 def _fill_in_reference(reference: dict[str, Any], place: str, base: Checkpoint) -> None:
