@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from editing.checkpoints import SIZE_MULTIPLE
 from editing.errors import OperationError
 from editing.operations import SIDE
 
@@ -26,7 +27,6 @@ STEEPEST: Final = 8
 RATIO_EXAMPLES: Final = ("1:1", "3:2", "4:3", "16:9", "21:9", "2:3", "9:16")
 SIZED: Final = frozenset({"generate", "instruct"})
 """Operations whose size a ratio can choose: of the others, the picture has one."""
-MULTIPLE: Final = 16
 
 _HEAD = re.compile(
     r"""
@@ -223,12 +223,12 @@ def size_for(ratio: str, native_pixels: int, max_pixels: int) -> tuple[int, int]
     wide, high = parse_ratio(ratio)
     area = min(native_pixels, max_pixels)
     exact = (math.sqrt(area * wide / high), math.sqrt(area * high / wide))
-    width, height = (_on_grid(side + MULTIPLE / 2) for side in exact)
+    width, height = (_on_grid(side + SIZE_MULTIPLE / 2) for side in exact)
     return (width, height) if width * height <= max_pixels else (_on_grid(exact[0]), _on_grid(exact[1]))
 
 
 def _on_grid(side: float) -> int:
-    return min(max(int(side // MULTIPLE) * MULTIPLE, SIDE[0]), SIDE[1])
+    return min(max(int(side // SIZE_MULTIPLE) * SIZE_MULTIPLE, SIDE[0]), SIDE[1])
 
 
 def settle_size(operation: str, parameters: Mapping[str, Any], native_pixels: int, max_pixels: int) -> dict[str, Any]:
