@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from editing.catalogue import CATALOGUE
 from policy import Decision, Finding, Policy, Subject, load_policy
 from storage import ApiKey, Database, Job, JobState, Record, Role
 from studio import bootstrap
@@ -61,6 +62,12 @@ class ReviewScreener:
                 screener=self.name, subject=subject.name,
             )
         ]  # fmt: skip
+
+
+def accept_every_licence(store: bootstrap.Store) -> None:
+    for each in CATALOGUE.values():
+        if each.needs_acceptance:
+            store.licences.accept(each.name, each.licence, "somebody")
 
 
 @dataclass

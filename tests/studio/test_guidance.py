@@ -11,7 +11,7 @@ from editing import ControlKind, ControlMode, Detector, Generate, Img2Img, Inpai
 from editing.catalogue import CATALOGUE
 from policy import known_test_picture
 from storage import AdapterKind, NewAdapter, referenced_digests
-from tests.studio.conftest import Studio, encoded, noise, png
+from tests.studio.conftest import Studio, accept_every_licence, encoded, noise, png
 
 BASE, KONTEXT, KLEIN = "FLUX.1-dev", "FLUX.1-Kontext-dev", "FLUX.2-klein-4B"
 UNION, REDUX, ADAPTER = "FLUX.1-dev-ControlNet-Union-Pro-2.0", "FLUX.1-Redux-dev", "flux-ip-adapter"
@@ -30,9 +30,7 @@ Prompted = Generate | Img2Img | Inpaint | Outpaint | Instruct
 def licensed(make_studio: Callable[..., Studio]) -> Studio:
     """A studio whose operator accepted every licence."""
     studio = make_studio()
-    for each in CATALOGUE.values():
-        if each.needs_acceptance:
-            studio.store.licences.accept(each.name, each.licence, "somebody")
+    accept_every_licence(studio.store)
     return studio
 
 

@@ -21,7 +21,7 @@ from studio import bootstrap
 from studio.app import create_app
 from studio.jobs.adapters import Upload, admit
 from studio.settings import Settings
-from tests.studio.conftest import Studio, encoded, png
+from tests.studio.conftest import Studio, accept_every_licence, encoded, png
 from tests.studio.matrix import MAPS, NONE, PLAIN, Case, cases
 
 WIDTH, HEIGHT, STEPS = 64, 48, 2
@@ -91,9 +91,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterator[
     store = services.store
     store.database.upgrade()
     key, token = store.keys.create(owner="team", role=Role.OPERATOR, purpose="test")
-    for each in CATALOGUE.values():
-        if each.needs_acceptance:
-            store.licences.accept(each.name, each.licence, "somebody")
+    accept_every_licence(store)
     engine: Any = build_engine(settings, store)
     desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict, policy=policy)
     with TestClient(create_app(services), headers={"Authorization": f"Bearer {token}"}) as http:
