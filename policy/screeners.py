@@ -47,6 +47,19 @@ class ScreensTogether(Protocol):
 
 
 @runtime_checkable
+class ScreensAtTolerance(Protocol):
+    """Implemented by screeners whose answer depends on the key's tolerance; asked instead of `Screener.screen`."""
+
+    def screen_at(self, subject: Subject, tolerance: int) -> Sequence[Finding]:
+        """Look at a subject it handles.
+
+        Args:
+            subject: As for `Screener.screen`.
+            tolerance: 0 (strictest) .. 6.
+        """
+
+
+@runtime_checkable
 class ReportsProblems(Protocol):
     """Implemented by screeners that can tell beforehand that they will block everything, and why."""
 
@@ -54,13 +67,14 @@ class ReportsProblems(Protocol):
         """Return one sentence for operators per problem, none if it is fit to screen."""
 
 
-def allowing_finding(screener: str, subject: str, *, detail: str = "") -> Finding:
+def allowing_finding(screener: str, subject: str, *, detail: str = "", score: float = 0.0) -> Finding:
     """Return the finding of a screener that looked at a subject and found nothing.
 
     Args:
         screener: The screener's name.
         subject: The subject's name.
-        detail: For auditors, e.g. a score.
+        detail: For auditors.
+        score: 0..1, for auditors.
     """
     return Finding(
         rule=f"{screener}.nothing_found",
@@ -70,4 +84,5 @@ def allowing_finding(screener: str, subject: str, *, detail: str = "") -> Findin
         screener=screener,
         subject=subject,
         detail=detail,
+        score=score,
     )

@@ -4,6 +4,7 @@ import hashlib
 import re
 import struct
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,27 @@ _PICTURE_AXES = 3
 _CHANNELS = 3
 
 
+class Stage(StrEnum):
+    """When something is screened; rules name an action for each."""
+
+    REQUEST = "request"
+    INPUT_IMAGE = "input_image"
+    OUTPUT_IMAGE = "output_image"
+
+
+class Wording(StrEnum):
+    """What a text is for, which decides how rules read it.
+
+    PROMPT: what to show. NEGATIVE: what not to show; harmless by itself, so that nobody is refused for asking for less,
+    but read together with the rest. NAME: of a file, a LoRA, a learnt word. PURPOSE: what the key is for, as declared.
+    """
+
+    PROMPT = "prompt"
+    NEGATIVE = "negative"
+    NAME = "name"
+    PURPOSE = "purpose"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextSubject:
     """A text, whole: nothing is cut off before it is screened.
@@ -22,10 +44,17 @@ class TextSubject:
     Attributes:
         name: Which part of the request it is, `prompt`.
         text: The text as it came.
+        wording: What it is for.
     """
 
     name: str
     text: str
+    wording: Wording = Wording.PROMPT
+
+    @property
+    def stage(self) -> Stage:
+        """Texts come in with the request."""
+        return Stage.REQUEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,6 +66,7 @@ class PictureSubject:
         pixels: uint8 (h, w, 3), sRGB, 0..255; kept as a read-only view.
         pixel_sha256: Digest of the raster the pixels were made from, lower hex; see `pixel_digest`.
         file_sha256: Digest of the uploaded file, lower hex; None where there is none, as for an output.
+        stage: INPUT_IMAGE or OUTPUT_IMAGE.
 
     Raises:
         SubjectError: `pixels` is not a non-empty uint8 (h, w, 3), or a digest is not 64 lower hex digits.
@@ -46,6 +76,7 @@ class PictureSubject:
     pixels: NDArray[np.uint8]
     pixel_sha256: str
     file_sha256: str | None = None
+    stage: Stage = Stage.INPUT_IMAGE
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels, self.name)

@@ -33,10 +33,12 @@ class Finding:
         rule: Id of the rule, `minors-01`; those of the frame itself begin with `policy.`.
         category: Category of the acceptable-use policy, `minors`; `none` if nothing was found.
         decision: What this finding alone asks for.
-        reason: One sentence for the person who is refused; never repeats what was screened. Empty if it allows.
+        reason: One sentence for the person who asked; never repeats what was screened. Empty if it allows, unless
+            it is a notice to go with what is allowed.
         screener: Name of the screener that answered.
         subject: Name of the subject, `prompt`, `image`, `mask`, `control[0]`, `output`.
-        detail: For auditors only: which view of the text matched, a score, the class of an exception. Never the text.
+        detail: For auditors only: which reading of the text matched and where, the class of an exception. Never the text.
+        score: For auditors only: how strong it is, 0..1; no probability unless the screener says so.
     """
 
     rule: str
@@ -46,11 +48,12 @@ class Finding:
     screener: str
     subject: str
     detail: str = ""
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicReason:
-    """What a refused person is told: the rule's id and its public sentence."""
+    """What a person is told: the rule's id and its public sentence."""
 
     rule: str
     category: str
@@ -86,19 +89,12 @@ class Verdict:
     @property
     def reasons(self) -> tuple[PublicReason, ...]:
         """What the refused person is told: each rule that did not allow, once, in the order found."""
-        unique: dict[str, PublicReason] = {}
-        for finding in self.findings:
-            if finding.decision is not Decision.ALLOW:
-                unique.setdefault(
-                    finding.rule,
-                    PublicReason(
-                        rule=finding.rule,
-                        category=finding.category,
-                        decision=finding.decision,
-                        reason=finding.reason,
-                    ),
-                )
-        return tuple(unique.values())
+        return _public(finding for finding in self.findings if finding.decision is not Decision.ALLOW)
+
+    @property
+    def notices(self) -> tuple[PublicReason, ...]:
+        """What is said with an allowed result, as that a professional should review it; each once, in order."""
+        return _public(finding for finding in self.findings if finding.decision is Decision.ALLOW and finding.reason)
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as plain JSON values, the form that is stored and digested; see `from_json`."""
@@ -167,15 +163,26 @@ def finding_from_json(document: Mapping[str, Any]) -> Finding:
         raise VerdictError(f"not a stored finding: {type(error).__name__}: {error}") from error
 
 
+def _public(findings: Iterable[Finding]) -> tuple[PublicReason, ...]:
+    unique: dict[str, PublicReason] = {}
+    for each in findings:
+        public = PublicReason(rule=each.rule, category=each.category, decision=each.decision, reason=each.reason)
+        unique.setdefault(each.rule, public)
+    return tuple(unique.values())
+
+
 def _read_finding(document: Mapping[str, Any]) -> Finding:
     names = {field.name for field in fields(Finding)}
     if unknown := set(document) - names:
         raise ValueError(f"unknown fields {sorted(unknown)}")
-    texts = {name: _read_text(document, name) for name in names - {"decision", "detail"}}
+    texts = {name: _read_text(document, name) for name in names - {"decision", "detail", "score"}}
     detail = document.get("detail", "")
     if not isinstance(detail, str):
         raise TypeError("detail must be a string")
-    return Finding(decision=Decision(document["decision"]), detail=detail, **texts)
+    score = document.get("score", 0.0)  # records from before scores were kept have none
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise TypeError("score must be a number in 0..1")
+    return Finding(decision=Decision(document["decision"]), detail=detail, score=float(score), **texts)
 
 
 def _read_text(document: Mapping[str, Any], name: str) -> str:
