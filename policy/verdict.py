@@ -37,7 +37,7 @@ class Finding:
             it is a notice to go with what is allowed.
         screener: Name of the screener that answered.
         subject: Name of the subject, `prompt`, `image`, `mask`, `control[0]`, `output`.
-        detail: For auditors only: which reading of the text matched and where, the class of an exception. Never the text.
+        detail: For auditors only: which reading matched and where, the class of an exception. Never the text.
         score: For auditors only: how strong it is, 0..1; no probability unless the screener says so.
     """
 

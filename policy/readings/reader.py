@@ -52,8 +52,7 @@ def _folded(written: Reading) -> Reading:
 def _spaced(reading: Reading) -> Reading:
     edits = []
     for match in _SPACES.finditer(reading.text):
-        inner = 0 < match.start() and match.end() < len(reading.text)
+        inner = match.start() > 0 and match.end() < len(reading.text)
         between = inner and not re.fullmatch(_CHINESE, reading.text[match.start() - 1])
         edits.append(Edit(match.start(), match.end(), " " if between else ""))
-    spaced = read_with(reading, "canonical", edits)
-    return Reading(name="canonical", text=spaced.text, parent=spaced.parent, edits=spaced.edits, _starts=spaced._starts)
+    return read_with(reading, "canonical", edits)

@@ -1,4 +1,4 @@
-"""One way to read a text, and the way back: every span of a reading maps to the span of the original it came from. Pure.
+"""One way to read a text, and the way back: a span of a reading maps to the span of the original it came from. Pure.
 
 A reading is its parent with some stretches replaced. Only the replacements are kept, so that making a reading costs one
 pass over the text, and mapping a span back costs nothing unless somebody asks for an explanation.
@@ -36,7 +36,7 @@ class Reading:
     """One way to read a text.
 
     Attributes:
-        name: `as_written`, `canonical`, `leetspeak`, ...; goes into findings, joined by `+` where readings were stacked.
+        name: `as_written`, `canonical`, `leetspeak`, ...; joined by `+` where readings were stacked.
         text: The text read this way.
         parent: The reading it was made from; None for the text as it was written.
         edits: What differs from the parent, in order, not overlapping.
@@ -101,7 +101,7 @@ def read_with(parent: Reading, name: str, edits: Iterable[Edit]) -> Reading:
     if not kept:
         return parent
     pieces.append(parent.text[position:])
-    plain = parent.name in {"as_written", "canonical"}
+    plain = parent.name in {"as_written", "canonical"} or parent.name == name
     return Reading(
         name=name if plain else f"{parent.name}+{name}",
         text="".join(pieces),
