@@ -1,9 +1,10 @@
-"""API keys: shown once, stored as a digest, revocable."""
+"""API keys: shown once, stored as a digest, revocable; each with the tolerance that its operator set."""
 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,6 +20,10 @@ TOKEN_PREFIX = "studio_"  # noqa: S105 -- the public start of every token, by wh
 _TOKEN_BYTES = 32
 _FIRST_KEY_QUEUE = 0x6669727374
 
+SAFETY_TOLERANCE: Final = (0, 6)
+"""Strictest and laxest."""
+DEFAULT_SAFETY_TOLERANCE: Final = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
@@ -31,6 +36,7 @@ class ApiKey:
         purpose: What the key is for, as its owner declared.
         created_at: UTC.
         revoked_at: UTC, None while it works.
+        safety_tolerance: How much the policy lets pass for it, 0 (strictest) .. 6.
     """
 
     id: str
@@ -39,6 +45,7 @@ class ApiKey:
     purpose: str
     created_at: datetime
     revoked_at: datetime | None
+    safety_tolerance: int = DEFAULT_SAFETY_TOLERANCE
 
 
 class KeyStore:
@@ -53,22 +60,25 @@ class KeyStore:
         self._clock = clock
         self._new_id = new_id
 
-    def create(self, owner: str, role: Role, purpose: str) -> tuple[ApiKey, str]:
+    def create(
+        self, owner: str, role: Role, purpose: str, *, safety_tolerance: int = DEFAULT_SAFETY_TOLERANCE
+    ) -> tuple[ApiKey, str]:
         """Make a key.
 
         Args:
             owner: Opaque handle of the account.
             role: What its bearer may do.
             purpose: What it is for; must say something.
+            safety_tolerance: How much the policy lets pass for it, 0..6.
 
         Returns:
             The key and its token. The token exists nowhere else afterwards.
 
         Raises:
-            InvalidValueError: Owner or purpose is blank.
+            InvalidValueError: Owner or purpose is blank or not Unicode, or there is no such tolerance.
         """
         with self._database.transaction() as session:
-            return self._create(session, owner, role, purpose)
+            return self._create(session, owner, role, purpose, safety_tolerance)
 
     def create_first(
         self, owner: str, role: Role, purpose: str, *, keep: Callable[[str], None] = lambda _: None
@@ -85,7 +95,7 @@ class KeyStore:
             self._database.serialise(session, _FIRST_KEY_QUEUE)
             if session.scalars(select(ApiKeyRow.id).limit(1)).first() is not None:
                 return None
-            made = self._create(session, owner, role, purpose)
+            made = self._create(session, owner, role, purpose, DEFAULT_SAFETY_TOLERANCE)
             keep(made[1])
             return made
 
@@ -129,9 +139,35 @@ class KeyStore:
             session.flush()
             return _key(row)
 
-    def _create(self, session: Session, owner: str, role: Role, purpose: str) -> tuple[ApiKey, str]:
+    def set_safety_tolerance(self, key_id: str, safety_tolerance: int) -> ApiKey:
+        """Set how much the policy lets pass for a key from now on.
+
+        Args:
+            key_id: Which key.
+            safety_tolerance: 0 (strictest) .. 6.
+
+        Raises:
+            InvalidValueError: There is no such tolerance.
+            NotFoundError: There is no such key.
+        """
+        _check_tolerance(safety_tolerance)
+        with self._database.transaction() as session:
+            row = session.get(ApiKeyRow, key_id, with_for_update=True)
+            if row is None:
+                raise NotFoundError(f"no key {key_id[:80]!r}")
+            row.safety_tolerance = safety_tolerance
+            session.flush()
+            return _key(row)
+
+    def _create(
+        self, session: Session, owner: str, role: Role, purpose: str, safety_tolerance: int
+    ) -> tuple[ApiKey, str]:
         if not owner.strip() or not purpose.strip():
             raise InvalidValueError(f"a key needs an owner and a purpose, got {owner!r} and {purpose!r}")
+        for name, text in (("owner", owner), ("purpose", purpose)):
+            if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+                raise InvalidValueError(f"a key's {name} must be Unicode without NUL and lone surrogates")
+        _check_tolerance(safety_tolerance)
         token = TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
         row = ApiKeyRow(
             id=self._new_id(KEY_PREFIX),
@@ -141,6 +177,7 @@ class KeyStore:
             token_sha256=sha256_hex(token.encode()),
             created_at=self._clock(),
             revoked_at=None,
+            safety_tolerance=safety_tolerance,
         )
         session.add(row)
         session.flush()
@@ -155,4 +192,11 @@ def _key(row: ApiKeyRow) -> ApiKey:
         purpose=row.purpose,
         created_at=row.created_at,
         revoked_at=row.revoked_at,
+        safety_tolerance=row.safety_tolerance,
     )
+
+
+def _check_tolerance(safety_tolerance: int) -> None:
+    least, most = SAFETY_TOLERANCE
+    if isinstance(safety_tolerance, bool) or not least <= safety_tolerance <= most:
+        raise InvalidValueError(f"safety_tolerance must lie in {least}..{most}, got {safety_tolerance}")

@@ -54,6 +54,7 @@ class ApiKeyRow(Base):
     token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    safety_tolerance: Mapped[int] = mapped_column(server_default="2")
 
 
 class TextRow(Base):

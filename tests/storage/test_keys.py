@@ -71,3 +71,44 @@ def test_a_revoked_first_key_is_not_made_again(keys: KeyStore) -> None:
     assert first is not None
     keys.revoke(first[0].id)
     assert keys.create_first("operator", Role.OPERATOR, "bootstrap") is None
+
+
+def test_a_key_has_a_tolerance_that_its_operator_can_change(keys: KeyStore) -> None:
+    key, token = keys.create("alice", Role.EDITOR, "test")
+    strict, _ = keys.create("bob", Role.EDITOR, "test", safety_tolerance=0)
+    assert (key.safety_tolerance, strict.safety_tolerance) == (2, 0)
+    changed = keys.set_safety_tolerance(key.id, 6)
+    assert changed.safety_tolerance == 6
+    assert keys.find(token) == keys.get(key.id) == changed
+    assert keys.get(strict.id).safety_tolerance == 0
+    with pytest.raises(NotFoundError, match="key_none"):
+        keys.set_safety_tolerance("key_none", 2)
+
+
+@pytest.mark.parametrize("wrong", [-1, 7, 10**9])
+def test_there_are_seven_tolerances(keys: KeyStore, wrong: int) -> None:
+    with pytest.raises(InvalidValueError, match=rf"0\.\.6, got {wrong}"):
+        keys.create("alice", Role.EDITOR, "test", safety_tolerance=wrong)
+    key, _ = keys.create("alice", Role.EDITOR, "test")
+    with pytest.raises(InvalidValueError, match=rf"0\.\.6, got {wrong}"):
+        keys.set_safety_tolerance(key.id, wrong)
+    assert keys.list() == (key,)
+
+
+@pytest.mark.parametrize("wrong", ["a\x00b", "half a pair \ud800"])
+def test_what_is_no_text_is_no_purpose(keys: KeyStore, wrong: str) -> None:
+    with pytest.raises(InvalidValueError, match="purpose must be Unicode"):
+        keys.create("alice", Role.EDITOR, wrong)
+
+
+def test_keys_from_before_there_were_tolerances_have_the_default(empty_url: str, clock: HandClock) -> None:
+    database = Database(empty_url)
+    database.upgrade("0003")
+    with database.transaction() as session:
+        session.execute(
+            text("INSERT INTO api_keys VALUES ('key_old', 'alice', 'editor', 'test', :digest, :now, NULL)"),
+            {"digest": "ab" * 32, "now": clock.now.strftime("%Y-%m-%d %H:%M:%S.%f")},
+        )
+    database.upgrade()
+    assert KeyStore(database, clock).get("key_old").safety_tolerance == 2
+    database.close()
