@@ -54,6 +54,9 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "job_final": (409, "The job has already ended"),
     "text_too_long": (422, "The text is too long"),
     "text_invalid": (422, "The text has characters that are not text"),
+    "text_invisible": (422, "The text holds nothing that anybody could see"),
+    "safety_tolerance_out_of_range": (422, "There is no such safety tolerance"),
+    "safety_tolerance_too_high": (422, "A request may only be stricter than its key"),
     "image_not_found": (422, "There is no such image, or it is not yours"),
     "lora_not_found": (422, "There is no such LoRA, or it is not yours"),
     "lora_name_taken": (409, "The name stands for another LoRA"),
@@ -64,6 +67,7 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "base64_invalid": (422, "The image is neither base64 nor a digest"),
     "work_too_large": (422, "The request would take too long"),
     "image_refused": (422, "The picture was refused by the acceptable-use policy"),
+    "name_refused": (422, "The name was refused by the acceptable-use policy"),
     # the service itself
     "queue_full": (503, "Too many jobs are waiting"),
     "storage_full": (507, "The disk is full"),

@@ -12,6 +12,7 @@ from editing import Detector, OperationError, catalogue
 from editing.blending import SEAM_RETRIES
 from editing.detecting import DETECTORS, detectors_of
 from editing.opening import PictureLimits
+from policy.tolerance import LAXEST_TOLERANCE
 from storage import AdapterStore, ApiKey, BlobStore, Job, JobStore, NewJob, Role
 from studio.jobs.adapters import resolve_embeddings, resolve_loras
 from studio.jobs.choices import CONTROL_MAP, Choosing, checkpoints_of, detectors_in, fill_in
@@ -84,6 +85,7 @@ def accept(request: Request, caller: ApiKey, intake: Intake) -> Job:
     parameters, words = _parameters(request, files)
     fill_in(request.operation, parameters, negative=bool(words.negative), choosing=_choosing(caller.owner, intake))
     _require_bounded(request.operation, parameters, intake.max_model_steps)
+    parameters["safety_tolerance"] = tolerance_of(request.safety_tolerance, caller)
     # 3 the operation itself: this finds whatever `editing` would refuse
     build(request.operation, parameters, words, files.load, intake.limits)
     # 4 may its checkpoints load?
@@ -120,6 +122,38 @@ def require_role(caller: ApiKey, allowed: frozenset[Role]) -> None:
             value=caller.role.value,
             limit=sorted(each.value for each in allowed),
         )
+
+
+def tolerance_of(asked: int | None, caller: ApiKey) -> int:
+    """How much the policy lets pass for one request: what its key has, or less.
+
+    Args:
+        asked: What the request says, None for nothing.
+        caller: Who asks.
+
+    Raises:
+        Problem: `safety_tolerance_out_of_range` or `safety_tolerance_too_high`.
+    """
+    if asked is None:
+        return caller.safety_tolerance
+    field = "safety_tolerance"
+    if not 0 <= asked <= LAXEST_TOLERANCE:
+        raise Problem(
+            "safety_tolerance_out_of_range",
+            f"{field} must lie in 0..{LAXEST_TOLERANCE}, got {asked}.",
+            field,
+            asked,
+            [0, LAXEST_TOLERANCE],
+        )
+    if asked > caller.safety_tolerance:
+        raise Problem(
+            "safety_tolerance_too_high",
+            f"A request may only be stricter than its key, whose {field} is {caller.safety_tolerance}; got {asked}.",
+            field,
+            asked,
+            caller.safety_tolerance,
+        )
+    return asked
 
 
 def _require_room(intake: Intake) -> None:

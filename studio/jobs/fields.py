@@ -1,5 +1,6 @@
 """The fields of requests: types that judge what no range can, such as text, seeds and numbers of any length."""
 
+import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -9,6 +10,10 @@ from editing.operations import SEED
 from policy import TEXT_LIMIT
 
 LARGEST = 10**30
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+"""Characters that show nothing although Unicode counts them as letters, marks or symbols."""
+_VARIATIONS = ("\ufe00", "\ufe0f"), ("\U000e0100", "\U000e01ef")
+_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _DIGITS = 20
 """Decimal digits of the largest seed; a longer text is not turned into a number at all."""
 
@@ -18,7 +23,33 @@ def limits(least_and_most: tuple[float, float]) -> dict[str, Any]:
     return {"minimum": least_and_most[0], "maximum": least_and_most[1]}
 
 
-def _text(value: str) -> str:
+def only_invisible(text: str) -> bool:
+    """Say whether a text has characters, and none that anybody could see: spaces, joiners, marks of direction ...
+
+    Args:
+        text: Any text.
+    """
+    return text != "" and all(map(_invisible, text))
+
+
+def _invisible(character: str) -> bool:
+    return (
+        character.isspace()
+        or character in _BLANK
+        or unicodedata.category(character) in _UNSEEN
+        or any(first <= character <= last for first, last in _VARIATIONS)
+    )
+
+
+def check_text(value: str) -> str:
+    """Return a text that can be screened as it is.
+
+    Args:
+        value: As it came.
+
+    Raises:
+        PydanticCustomError: `text_too_long`, `text_invalid` (NUL, lone surrogates) or `text_invisible`.
+    """
     if len(value) > TEXT_LIMIT:
         raise PydanticCustomError(
             "text_too_long",
@@ -27,6 +58,12 @@ def _text(value: str) -> str:
         )
     if "\0" in value or any(0xD800 <= ord(each) <= 0xDFFF for each in value):  # noqa: PLR2004 - surrogates
         raise PydanticCustomError("text_invalid", "text must be Unicode without NUL and lone surrogates", {})
+    if only_invisible(value):
+        raise PydanticCustomError(
+            "text_invisible",
+            "text holds {value} characters and none that anybody could see; write something, or leave it out",
+            {"value": len(value)},
+        )
     return value
 
 
@@ -65,7 +102,7 @@ Whole = Annotated[int, BeforeValidator(_no_boolean), AfterValidator(_whole)]
 """A whole number that every message can print; what it may be is judged by `editing`."""
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 """A number; what it may be is judged by `editing`."""
-Text = Annotated[str, AfterValidator(_text), Field(json_schema_extra={"maxLength": TEXT_LIMIT})]
+Text = Annotated[str, AfterValidator(check_text), Field(json_schema_extra={"maxLength": TEXT_LIMIT})]
 Seed = Annotated[
     int,
     BeforeValidator(_seed),

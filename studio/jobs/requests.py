@@ -13,6 +13,7 @@ from editing.blending import BLEND_PIXELS, SEAM_LIMIT, SEAM_RETRIES
 from editing.decoding import MaskPolarity
 from editing.encoding import OutputFormat
 from editing.operations import GUIDANCE, MAX_PICTURES, SIDE, STEPS
+from policy.tolerance import LAXEST_TOLERANCE
 from studio.jobs.fields import Number, Picture, Seed, Shape, Strength, Text, Whole, limits
 from studio.jobs.guide_shapes import Guided, High, Low, Worded
 from studio.jobs.variants import VARIANTS
@@ -26,7 +27,15 @@ AspectRatio = Annotated[
 ]
 
 
-class _Request(Shape):
+class _Screened(Shape):
+    safety_tolerance: Whole | None = Field(
+        None,
+        json_schema_extra=limits((0, LAXEST_TOLERANCE)),
+        description="How much the policy lets pass; 0 is the strictest. At most the key's own, which it is if absent.",
+    )
+
+
+class _Request(_Screened):
     operation: ClassVar[str]
     pictures: ClassVar[tuple[str, ...]] = ()
     """Fields that hold one picture each."""
@@ -186,7 +195,7 @@ class InstructRequest(Worded, _Request):
     aspect_ratio: AspectRatio = None
 
 
-class ControlMapRequest(Shape):
+class ControlMapRequest(_Screened):
     """Make the control image that a control would see."""
 
     operation: ClassVar[str] = "control_map"
