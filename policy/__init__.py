@@ -16,19 +16,24 @@ from policy.errors import (
 from policy.known_pictures import KnownPictureScreener, known_test_picture
 from policy.loading import load_known_pictures, load_policy, load_rules
 from policy.policy import TEXT_LIMIT, Policy, Readiness
-from policy.rule_screener import RuleScreener
-from policy.ruleset import Rule, RuleSet
-from policy.screeners import ReportsProblems, Screener, ScreensTogether, allowing_finding
-from policy.subjects import PictureSubject, Subject, TextSubject, pixel_digest
+from policy.rule import Rule
+from policy.rule_screener import Match, RuleScreener
+from policy.ruleset import RuleSet, empty_rule_set
+from policy.screeners import ReportsProblems, Screener, ScreensAtTolerance, ScreensTogether, allowing_finding
+from policy.subjects import PictureSubject, Stage, Subject, TextSubject, Wording, pixel_digest
+from policy.tolerance import DEFAULT_TOLERANCE, LAXEST_TOLERANCE, Severity
 from policy.verdict import Decision, Finding, PublicReason, Verdict, combine
 
 __all__ = [
+    "DEFAULT_TOLERANCE",
+    "LAXEST_TOLERANCE",
     "TEXT_LIMIT",
     "Cleared",
     "Decision",
     "Finding",
     "KnownPictureListError",
     "KnownPictureScreener",
+    "Match",
     "NotClearedError",
     "PictureSubject",
     "Policy",
@@ -41,15 +46,20 @@ __all__ = [
     "RuleScreener",
     "RuleSet",
     "Screener",
+    "ScreensAtTolerance",
     "ScreensTogether",
+    "Severity",
+    "Stage",
     "Subject",
     "SubjectError",
     "TextSubject",
     "Verdict",
     "VerdictError",
+    "Wording",
     "allowing_finding",
     "clear",
     "combine",
+    "empty_rule_set",
     "known_test_picture",
     "load_known_pictures",
     "load_policy",

@@ -1,35 +1,56 @@
 """Reads rules and lists from files: the one module of this package that opens any."""
 
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from policy.documents import Document
 from policy.errors import KnownPictureListError, RuleError
 from policy.known_pictures import KnownPictureList, KnownPictureScreener, parse_digests
 from policy.policy import Policy
 from policy.ruleset import RuleSet, parse_rule_set
+from policy.screeners import Screener
 
 
-def load_rules(folder: Path | None = None) -> RuleSet:
-    """Load every `*.toml` of a folder as rules.
+def load_rules(extra: Path | None = None) -> RuleSet:
+    """Load the shipped rules, and an operator's own after them.
 
     Args:
-        folder: Where the files are; None for the rules shipped with this package.
+        extra: The operator's folder, laid out as `policy/rules`, with an `overrides.toml` if actions are to change.
 
     Returns:
-        The rule set; empty, so that it blocks everything, if the folder holds no such file.
+        The rule set.
 
     Raises:
-        RuleError: The folder or a file cannot be read, or a rule is malformed; the message names file and rule.
+        RuleError: A folder or file cannot be read, or a rule is malformed; the message names file and line.
     """
-    place: Traversable = resources.files("policy").joinpath("rules") if folder is None else folder
+    return parse_rule_set([*read_documents(resources.files("policy").joinpath("rules")), *_extra(extra)])
+
+
+def read_documents(place: Traversable, prefix: str = "") -> list[Document]:
+    """Read every `*.toml` of a folder and of the folders in it, one per language.
+
+    Args:
+        place: The folder.
+        prefix: Put before the documents' names.
+
+    Returns:
+        The documents, in the order of their names; none if the folder holds none.
+
+    Raises:
+        RuleError: The folder or a file cannot be read, or is no TOML.
+    """
     try:
-        files = sorted((entry for entry in place.iterdir() if entry.name.endswith(".toml")), key=lambda f: f.name)
-        documents = {entry.name.removesuffix(".toml"): _read_toml(entry) for entry in files}
+        entries = sorted(place.iterdir(), key=lambda entry: entry.name)
+        documents = [_document(entry, prefix + entry.name) for entry in entries if entry.name.endswith(".toml")]
+        for folder in entries:
+            if folder.is_dir() and not folder.name.startswith((".", "_")) and "/" not in prefix:
+                documents += read_documents(folder, f"{prefix}{folder.name}/")
     except OSError as error:
         raise RuleError(f"rules cannot be read: {error.filename}: {error.strerror}") from error
-    return parse_rule_set(documents)
+    return documents
 
 
 def load_known_pictures(operator_list: Path | None = None) -> KnownPictureScreener:
@@ -54,25 +75,33 @@ def load_known_pictures(operator_list: Path | None = None) -> KnownPictureScreen
     return KnownPictureScreener(lists)
 
 
-def load_policy(*, rules: Path | None = None, operator_list: Path | None = None) -> Policy:
+def load_policy(
+    *, rules: Path | None = None, operator_list: Path | None = None, screeners: Sequence[Screener] = ()
+) -> Policy:
     """Load the policy a server runs: its rules on texts, the lists of known pictures on pictures.
 
     Args:
-        rules: Folder of rule files, None for the shipped ones.
+        rules: The operator's folder of rules, added to the shipped ones, or None.
         operator_list: The operator's own list of known pictures, or None.
+        screeners: Further screeners.
 
     Raises:
         RuleError: The rules cannot be read or are malformed.
         KnownPictureListError: The shipped list cannot be read.
     """
-    return Policy(load_rules(rules), [load_known_pictures(operator_list)])
+    return Policy(load_rules(rules), [load_known_pictures(operator_list), *screeners])
 
 
-def _read_toml(file: Traversable) -> dict[str, object]:
+def _extra(folder: Path | None) -> list[Document]:
+    return [] if folder is None else read_documents(folder, "operator:")
+
+
+def _document(file: Traversable, name: str) -> Document:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        return Document(name=name, content=tomllib.loads(text), text=text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RuleError(f"{file.name}: not TOML: {error}") from error
+        raise RuleError(f"{name}: not TOML: {error}") from error
 
 
 def _read_operator_list(file: Path) -> KnownPictureList:

@@ -43,14 +43,16 @@ class Pattern:
         """
         return self._compiled.search(text) is not None
 
-    def blanked(self, text: bytes) -> bytes:
-        """Return the text with every occurrence replaced by a space.
+    def spans(self, text: bytes) -> list[tuple[int, int]]:
+        """Return where alternatives occur, from left to right, not overlapping.
 
         Args:
             text: UTF-8.
+
+        Returns:
+            Start and end in bytes.
         """
-        result: bytes = self._compiled.sub(b" ", text)
-        return result
+        return [match.span() for match in self._compiled.finditer(text)]
 
 
 def _compile(expression: str, where: str) -> Any:

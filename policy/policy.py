@@ -20,17 +20,16 @@ import rfc8785
 
 from policy.errors import PolicyError, RuleError
 from policy.failures import FRAME, Failure, failure_finding
+from policy.joining import COVERING, joined
 from policy.rule_screener import RuleScreener
 from policy.ruleset import RuleSet
-from policy.screeners import ReportsProblems, Screener, ScreensTogether
+from policy.screeners import ReportsProblems, Screener, ScreensAtTolerance, ScreensTogether
 from policy.subjects import Subject, TextSubject
+from policy.tolerance import DEFAULT_TOLERANCE, check_tolerance
 from policy.verdict import Decision, Finding, Verdict, combine
 
 TEXT_LIMIT = 4_000
 """Code points one text may have; longer is blocked (and refused at the door), never shortened."""
-
-JOINED = "joined"
-"""Name of the subject that holds all texts of one request, so that nothing hides by being split over fields."""
 
 REQUEST = "request"
 """Name of the subject of findings about everything together."""
@@ -70,6 +69,7 @@ class Policy:
         self._clock = clock
         self._digest = _digest(rule_set, self._screeners)
         self._fault = self._find_fault()
+        self._covering = rule_set.term(COVERING)
 
     @property
     def version(self) -> str:
@@ -103,15 +103,25 @@ class Policy:
             problems.insert(0, f"{self._fault[0]}: {self._fault[1]}")
         return Readiness(ready=not problems, problems=tuple(problems))
 
-    def screen(self, subjects: Sequence[Subject]) -> Verdict:
+    @property
+    def rule_set(self) -> RuleSet:
+        """The rules, for those who publish or explain them."""
+        return self._rule_set
+
+    def screen(self, subjects: Sequence[Subject], *, tolerance: int = DEFAULT_TOLERANCE) -> Verdict:
         """Screen everything that belongs to one request, or one result, together.
 
         Args:
             subjects: Every text and every picture, the whole of each.
+            tolerance: The key's, or a stricter one: 0 (strictest) .. 6.
 
         Returns:
             The verdict with every finding, the allowing ones too. This never raises for what a subject holds.
+
+        Raises:
+            PolicyError: The tolerance lies outside 0..6.
         """
+        check_tolerance(tolerance)
         findings: list[Finding] = []
         if self._fault is not None:
             failure, detail = self._fault
@@ -120,22 +130,22 @@ class Policy:
             findings.append(failure_finding(Failure.NOTHING_TO_SCREEN, subject=REQUEST))
         else:
             for subject in subjects:
-                findings += self._screen_gated(subject)
-            joined = join_texts(subjects)
+                findings += self._screen_gated(subject, tolerance)
             # Only texts that passed the gate are joined: the joined one is bounded by them.
             if not any(finding.screener == FRAME for finding in findings):
-                findings += [] if joined is None else self._screen_one(joined)
+                for together in joined(subjects, self._covering):
+                    findings += self._screen_one(together, tolerance)
                 findings += self._screen_together(subjects)
         return combine(findings, policy_version=self.version, policy_digest=self.digest)
 
-    def _screen_gated(self, subject: Subject) -> list[Finding]:
+    def _screen_gated(self, subject: Subject, tolerance: int) -> list[Finding]:
         refusal = text_refusal(subject) if isinstance(subject, TextSubject) else None
-        return self._screen_one(subject) if refusal is None else [refusal]
+        return self._screen_one(subject, tolerance) if refusal is None else [refusal]
 
-    def _screen_one(self, subject: Subject) -> list[Finding]:
+    def _screen_one(self, subject: Subject, tolerance: int) -> list[Finding]:
         findings: list[Finding] = []
         for screener in self._screeners:
-            findings += self._ask(screener, subject.name, partial(_screen_if_handled, screener, subject))
+            findings += self._ask(screener, subject.name, partial(_screen_if_handled, screener, subject, tolerance))
         return findings or [failure_finding(Failure.UNSCREENED, subject=subject.name)]
 
     def _screen_together(self, subjects: Sequence[Subject]) -> list[Finding]:
@@ -189,16 +199,6 @@ def text_refusal(subject: TextSubject) -> Finding | None:
     return None
 
 
-def join_texts(subjects: Sequence[Subject]) -> TextSubject | None:
-    """Return all texts of a request as one, in order; None if there are fewer than two that say anything.
-
-    Args:
-        subjects: Every subject of one request.
-    """
-    texts = [subject.text for subject in subjects if isinstance(subject, TextSubject) and subject.text.strip()]
-    return TextSubject(name=JOINED, text="\n".join(texts)) if len(texts) > 1 else None
-
-
 def _with_rules(rule_set: RuleSet, screeners: Sequence[Screener]) -> tuple[Screener, ...]:
     rule_screeners = [screener for screener in screeners if isinstance(screener, RuleScreener)]
     if any(screener.version != rule_set.digest for screener in rule_screeners):
@@ -210,9 +210,13 @@ def _with_rules(rule_set: RuleSet, screeners: Sequence[Screener]) -> tuple[Scree
     return everything
 
 
-def _screen_if_handled(screener: Screener, subject: Subject) -> list[Finding] | None:
+def _screen_if_handled(screener: Screener, subject: Subject, tolerance: int) -> list[Finding] | None:
     """Return the screener's answer, None if it does not look at such subjects; an answer of None is an error."""
-    return [*screener.screen(subject)] if screener.handles(subject) else None
+    if not screener.handles(subject):
+        return None
+    if isinstance(screener, ScreensAtTolerance):
+        return [*screener.screen_at(subject, tolerance)]
+    return [*screener.screen(subject)]
 
 
 def _screen_all(screener: ScreensTogether, subjects: Sequence[Subject]) -> list[Finding]:

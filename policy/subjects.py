@@ -45,11 +45,16 @@ class TextSubject:
         name: Which part of the request it is, `prompt`.
         text: The text as it came.
         wording: What it is for.
+        alternative: Whether it is only another reading of a text that is there already, as a prompt without the syntax
+            of its weights.
+        negative_from: Code point from which it is negative prompt, for a text that the frame joined; None for others.
     """
 
     name: str
     text: str
     wording: Wording = Wording.PROMPT
+    alternative: bool = False
+    negative_from: int | None = None
 
     @property
     def stage(self) -> Stage:

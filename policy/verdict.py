@@ -129,6 +129,11 @@ class Verdict:
             raise VerdictError(f"not a stored verdict: {type(error).__name__}: {error}") from error
 
 
+def strictness(decision: Decision) -> int:
+    """Return a number that rises with how strict a decision is."""
+    return _STRICTNESS[decision]
+
+
 def strictest_decision(findings: Iterable[Finding]) -> Decision:
     """Return the strictest decision among findings, BLOCK if there are none."""
     return max((finding.decision for finding in findings), key=_STRICTNESS.__getitem__, default=Decision.BLOCK)

@@ -7,16 +7,17 @@ The engine is built in `studio.engines`, apart from here, so that the API proces
 import logging
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from editing import EditEngine, EditingError
 from editing.catalogue import find
 from editing.diffusion.settings import EngineSettings
 from editing.diffusion.weights import at_hand
 from editing.opening import PictureLimits
-from policy import Policy, PolicyError, RuleSet, load_policy
+from policy import Policy, Screener, load_policy
 from storage import (
     AdapterStore,
     ApiKey,
@@ -36,7 +37,9 @@ from storage import (
 )
 from studio.jobs.accept import Intake
 from studio.jobs.run import Parts
+from studio.jobs.shadow import Shadow
 from studio.jobs.worker import Desk, Leasing
+from studio.policies import ActivePolicy
 from studio.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -73,10 +76,10 @@ class Store:
             return False
         return True
 
-    def requester(self, key_id: str) -> Mapping[str, str]:
-        """Who asked, for the record: role and declared purpose at this time."""
+    def requester(self, key_id: str) -> Mapping[str, Any]:
+        """Who asked, for the record: the key's role, declared purpose and tolerance at this time."""
         key = self.keys.get(key_id)
-        return {"role": key.role.value, "purpose": key.purpose}
+        return {"role": key.role.value, "purpose": key.purpose, "safety_tolerance": key.safety_tolerance}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +88,14 @@ class Services:
 
     settings: Settings
     store: Store
-    policy: Policy
+    policies: ActivePolicy
     intake: Intake
     limits: PictureLimits
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force; ask once for each request."""
+        return self.policies.current()
 
 
 def open_store(settings: Settings, *, clock: Clock = utc_now) -> Store:
@@ -123,16 +131,27 @@ def weights_of(settings: Settings) -> EngineSettings:
     return EngineSettings(weights=settings.weights, revisions=settings.revisions)
 
 
-def build_policy(settings: Settings) -> Policy:
-    """The acceptable-use policy; one that cannot load blocks everything and says why in `/health/ready`."""
-    try:
-        return load_policy(rules=settings.rules, operator_list=settings.known_pictures)
-    except PolicyError as error:
-        log.error("the rules cannot be read, everything is blocked: %s", error)  # noqa: TRY400 - for operators, one line
-        return Policy(RuleSet(version="unreadable", digest="0" * 64, rules=()), [])
+def build_policies(settings: Settings, screeners: Sequence[Screener] = ()) -> ActivePolicy:
+    """The acceptable-use policy; one that cannot load blocks everything and says why in `/health/ready`.
+
+    Args:
+        settings: Where the operator's rules and list are; both are looked after.
+        screeners: Further ones, such as a model; they outlive every change of the rules.
+    """
+    rules, listed = settings.rules, settings.known_pictures
+    return ActivePolicy(
+        lambda: load_policy(rules=rules, operator_list=listed, screeners=screeners),
+        tuple(each for each in (rules, listed) if each is not None),
+    )
 
 
-def build_services(settings: Settings, policy: Policy | None = None) -> Services:
+def build_shadow(settings: Settings) -> Shadow | None:
+    """The candidate rules that are asked beside those in force, if the operator has any."""
+    folder = settings.shadow_rules
+    return None if folder is None else Shadow(ActivePolicy(lambda: load_policy(rules=folder), (folder,)))
+
+
+def build_services(settings: Settings, policies: ActivePolicy | None = None) -> Services:
     """Everything the API process needs; None reads the policy from its files."""
     store = open_store(settings)
     limits = limits_of(settings)
@@ -150,7 +169,7 @@ def build_services(settings: Settings, policy: Policy | None = None) -> Services
         max_model_steps=settings.max_model_steps,
     )
     return Services(
-        settings=settings, store=store, policy=policy or build_policy(settings), intake=intake, limits=limits
+        settings=settings, store=store, policies=policies or build_policies(settings), intake=intake, limits=limits
     )
 
 
@@ -161,11 +180,11 @@ def build_desk(
     *,
     name: str,
     facts: Callable[[], dict[str, object]],
-    policy: Policy | None = None,
+    policies: ActivePolicy | None = None,
 ) -> Desk:
     """Everything a worker needs, around a given engine; None reads the policy from its files."""
     parts = Parts(
-        policy=policy or build_policy(settings),
+        policies=policies or build_policies(settings),
         engine=engine,
         blobs=store.blobs,
         limits=limits_of(settings),
@@ -173,6 +192,7 @@ def build_desk(
         parent=store.images.producer,
         requester=store.requester,
         report=report_failure,
+        shadow=build_shadow(settings),
     )
     leasing = Leasing(
         worker_id=name,

@@ -1,0 +1,137 @@
+"""The named lists of terms, of all languages together. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from policy.documents import Document, check_fields, read_name, read_table, read_texts, read_version
+from policy.errors import RuleError
+from policy.patterns import Pattern
+from policy.phrases import translate, words_of
+
+_FIELDS = frozenset({"version", "language", "terms"})
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One entry of a list, and where it stands."""
+
+    phrase: str
+    where: str
+    language: str
+
+
+class Vocabulary:
+    """Lists of terms by name; compiled when first asked for."""
+
+    def __init__(self, lists: Mapping[str, tuple[Term, ...]]) -> None:
+        """Take the lists.
+
+        Args:
+            lists: Name of each list, to its terms in every language.
+        """
+        self._lists = lists
+        self._expressions: dict[str, str] = {}
+        self._compiled: dict[str, Pattern] = {}
+        self._expanding: list[str] = []
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a list."""
+        return name in self._lists
+
+    def terms(self, name: str) -> tuple[Term, ...]:
+        """Return the terms of a list, none if there is no such list."""
+        return self._lists.get(name, ())
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all lists."""
+        return tuple(sorted(self._lists))
+
+    def expression(self, name: str, where: str) -> str:
+        """Return the RE2 expression that finds any term of a list.
+
+        Args:
+            name: The list.
+            where: Who asks, for the message.
+
+        Raises:
+            RuleError: There is no such list, it refers to itself, or a term cannot be read.
+        """
+        if name in self._expressions:
+            return self._expressions[name]
+        if name not in self._lists:
+            raise RuleError(f"{where}: unknown term <{name}>")
+        if name in self._expanding:
+            raise RuleError(f"{where}: term <{name}> refers to itself")
+        self._expanding.append(name)
+        parts = [
+            translate(term.phrase, lambda inner, at=term.where: self.expression(inner, at), term.where)  # type: ignore[misc]
+            for term in self._lists[name]
+        ]
+        self._expanding.pop()
+        self._expressions[name] = f"(?:{'|'.join(parts)})"
+        return self._expressions[name]
+
+    def pattern(self, names: str, where: str) -> Pattern:
+        """Return what finds any term of one list, or of several.
+
+        Args:
+            names: `minor`, or `minor|baby`.
+            where: Who asks, for the message.
+
+        Raises:
+            RuleError: As for `expression`, or a term is no valid RE2.
+        """
+        if names not in self._compiled:
+            self._compiled[names] = Pattern([self.expression(name, where) for name in names.split("|")], where=where)
+        return self._compiled[names]
+
+    def words(self, name: str) -> Iterable[str]:
+        """Yield the words that a list names, see `phrases.words_of`."""
+        for term in self._lists[name]:
+            yield from words_of(term.phrase)
+
+
+def parse_vocabulary(documents: Iterable[Document]) -> Vocabulary:
+    """Make the vocabulary of `terms.toml` documents; an operator's add to the shipped lists.
+
+    Raises:
+        RuleError: A field is missing, unknown or of another type, or a term is no valid pattern.
+    """
+    lists: dict[str, tuple[Term, ...]] = {}
+    for document in documents:
+        check_fields(document.name, document.content, required=_FIELDS, known=_FIELDS)
+        read_version(document.name, document.content)
+        check_language(document)
+        for name, values in read_table(document.name, document.content, "terms").items():
+            where = document.at("[terms]", read_name(document.name, name))
+            phrases = read_texts(where, {name: values}, name)
+            language = document.language or ""
+            terms = tuple(Term(phrase, document.at("[terms]", name, phrase), language) for phrase in phrases)
+            lists[name] = lists.get(name, ()) + terms
+    vocabulary = Vocabulary(lists)
+    for name in lists:
+        _check(vocabulary, name)
+    return vocabulary
+
+
+def check_language(document: Document) -> None:
+    """Check that a document says the language of the folder it lies in.
+
+    Raises:
+        RuleError: It does not.
+    """
+    if document.content["language"] != document.language:
+        where = document.at("language")
+        raise RuleError(f"{where}: language must be the folder's, {document.language}")
+
+
+def _check(vocabulary: Vocabulary, name: str) -> None:
+    """Compile a list, and if it does not compile, find the term that is to blame."""
+    first = vocabulary.terms(name)[0]
+    try:
+        vocabulary.pattern(name, first.where)
+    except RuleError:
+        for term in vocabulary.terms(name):
+            expression = translate(term.phrase, lambda inner: vocabulary.expression(inner, first.where), term.where)
+            Pattern([expression], where=term.where)
+        raise
