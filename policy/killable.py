@@ -6,7 +6,7 @@ needs. Both directions carry JSON and raw bytes, never pickled objects: the chil
 sends is checked as one would check a stranger's.
 
     parent                               child (policy.killable_child)
-    screen(subject) -> header, pixels -> screener.screen(subject)
+    screen(subject) -> header, pixels -> screener.screen(subject), or screen_at(subject, tolerance)
                     <- findings or the class of an error
     overrun: the child's process group is killed, BLOCK; the next subject starts a new child
 """
@@ -106,10 +106,25 @@ class KillableScreener:
         Returns:
             The child's findings; one that blocks if the child raised, died, overran its limit or answered nonsense.
         """
+        return self._screen(subject, None)
+
+    def screen_at(self, subject: Subject, tolerance: int) -> Sequence[Finding]:
+        """Have the child look at a subject at a tolerance; a child that knows of none is asked as by `screen`.
+
+        Args:
+            subject: One it handles.
+            tolerance: 0 (strictest) .. 6.
+
+        Returns:
+            As `screen`.
+        """
+        return self._screen(subject, tolerance)
+
+    def _screen(self, subject: Subject, tolerance: int | None) -> Sequence[Finding]:
         if not self._turn.acquire(timeout=self._answer_limit_s):
             return [self._failure(Failure.SCREENER_TIMEOUT, subject, "busy with another subject")]
         try:
-            return self._running_child().ask(subject, self._answer_limit_s)
+            return self._running_child().ask(subject, tolerance, self._answer_limit_s)
         except TimeoutError as error:
             return [self._failure(Failure.SCREENER_TIMEOUT, subject, str(error))]
         except _ChildError as error:
@@ -174,8 +189,8 @@ class _Child:
         """Kill the process only, from any thread; whoever reads the pipe sees its end."""
         _stop_process(self._process)
 
-    def ask(self, subject: Subject, limit_s: float) -> list[Finding]:
-        header, pixels = killable_child.pack(subject)
+    def ask(self, subject: Subject, tolerance: int | None, limit_s: float) -> list[Finding]:
+        header, pixels = killable_child.pack(subject, tolerance)
         with self._deadline(limit_s, "answer"):
             self._connection.send_bytes(header)
             if pixels is not None:

@@ -14,26 +14,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policy.subjects import PictureSubject, Subject, TextSubject
+from policy.screeners import ScreensAtTolerance
+from policy.subjects import PictureSubject, Stage, Subject, TextSubject, Wording
 from policy.verdict import Finding
 
 if TYPE_CHECKING:
     from policy.screeners import Screener
 
 
-def pack(subject: Subject) -> tuple[bytes, NDArray[np.uint8] | None]:
+def pack(subject: Subject, tolerance: int | None = None) -> tuple[bytes, NDArray[np.uint8] | None]:
     """Turn a subject into a header and, for a picture, its pixels.
 
     Args:
         subject: What the parent wants looked at.
+        tolerance: 0..6, or None for screeners that know of none.
 
     Returns:
         The header, JSON, and the pixels, uint8 (h, w, 3), or None for a text.
     """
     if isinstance(subject, TextSubject):
-        return json.dumps({"name": subject.name, "text": subject.text}).encode(), None
+        words = {"text": subject.text, "wording": subject.wording}
+        return json.dumps({"name": subject.name, "tolerance": tolerance} | words).encode(), None
     header = {
         "name": subject.name,
+        "tolerance": tolerance,
+        "stage": subject.stage,
         "shape": list(subject.pixels.shape),
         "pixel_sha256": subject.pixel_sha256,
         "file_sha256": subject.file_sha256,
@@ -62,24 +67,36 @@ def serve(connection: Connection, build: str, arguments: str) -> None:
     _answer(connection, {"ready": True})
     while True:
         try:
-            subject = _receive(connection)
+            subject, tolerance = _receive(connection)
         except EOFError:
             return
         try:
-            answer: dict[str, Any] = {"findings": _plain(screener.screen(subject))}
+            answer: dict[str, Any] = {"findings": _plain(_ask(screener, subject, tolerance))}
         except Exception as error:  # noqa: BLE001 - an edge: whatever a screener raises is answered, as its class
             answer = {"error": type(error).__name__}
         _answer(connection, answer)
 
 
-def _receive(connection: Connection) -> Subject:
+def _ask(screener: "Screener", subject: Subject, tolerance: int | None) -> Sequence[Finding]:
+    if tolerance is not None and isinstance(screener, ScreensAtTolerance):
+        return screener.screen_at(subject, tolerance)
+    return screener.screen(subject)
+
+
+def _receive(connection: Connection) -> tuple[Subject, int | None]:
     header = json.loads(connection.recv_bytes())
+    name, tolerance = header["name"], header["tolerance"]
     if "text" in header:
-        return TextSubject(name=header["name"], text=header["text"])
+        return TextSubject(name=name, text=header["text"], wording=Wording(header["wording"])), tolerance
     pixels = np.frombuffer(connection.recv_bytes(), dtype=np.uint8).reshape(header["shape"])
-    return PictureSubject(
-        name=header["name"], pixels=pixels, pixel_sha256=header["pixel_sha256"], file_sha256=header["file_sha256"]
+    picture = PictureSubject(
+        name=name,
+        pixels=pixels,
+        pixel_sha256=header["pixel_sha256"],
+        file_sha256=header["file_sha256"],
+        stage=Stage(header["stage"]),
     )
+    return picture, tolerance
 
 
 def _plain(findings: Sequence[Finding]) -> list[dict[str, Any]]:

@@ -94,5 +94,16 @@ def build_forker(note):
     return Forker(note)
 
 
+class Heedful(Screener):
+    """Says at which tolerance it was asked, and what for."""
+
+    def screen_at(self, subject, tolerance):
+        return [allowing_finding(self.name, subject.name, detail=f"{tolerance} {subject.wording}")]
+
+
+def build_heedful():
+    return Heedful()
+
+
 def text(word):
     return TextSubject(name="prompt", text=word)

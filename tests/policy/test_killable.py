@@ -9,6 +9,7 @@ import pytest
 
 from policy import Decision, PictureSubject, Policy, TextSubject, load_rules, pixel_digest
 from policy.killable import KillableScreener
+from policy.subjects import Wording
 from tests.policy.hostile_screeners import text
 
 BUILDER = "tests.policy.hostile_screeners"
@@ -74,6 +75,13 @@ def test_pictures_reach_the_child_whole(make):
     assert decisions == [Decision.ALLOW, Decision.BLOCK]
 
 
+def test_tolerance_and_wording_reach_the_child(make):
+    subject = TextSubject(name="prompt", text="allow", wording=Wording.NAME)
+    heedful = make("build_heedful")
+    assert [heedful.screen_at(subject, tolerance)[0].detail for tolerance in (0, 6)] == ["0 name", "6 name"]
+    assert make().screen_at(subject, 0)[0].decision is Decision.ALLOW  # knows of no tolerance, is asked as ever
+
+
 @pytest.mark.parametrize(
     ("word", "rule", "detail"),
     [
@@ -131,6 +139,7 @@ def test_a_closed_screener_leaves_no_process_behind(make):
 PARENT = """
 from policy import TextSubject
 from policy.killable import KillableScreener
+from policy.subjects import Wording
 
 if __name__ == "__main__":
     screener = KillableScreener(
