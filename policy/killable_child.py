@@ -33,8 +33,7 @@ def pack(subject: Subject, tolerance: int | None = None) -> tuple[bytes, NDArray
         The header, JSON, and the pixels, uint8 (h, w, 3), or None for a text.
     """
     if isinstance(subject, TextSubject):
-        words = {"text": subject.text, "wording": subject.wording}
-        return json.dumps({"name": subject.name, "tolerance": tolerance} | words).encode(), None
+        return json.dumps({"tolerance": tolerance, "text_subject": asdict(subject)}).encode(), None
     header = {
         "name": subject.name,
         "tolerance": tolerance,
@@ -85,12 +84,13 @@ def _ask(screener: "Screener", subject: Subject, tolerance: int | None) -> Seque
 
 def _receive(connection: Connection) -> tuple[Subject, int | None]:
     header = json.loads(connection.recv_bytes())
-    name, tolerance = header["name"], header["tolerance"]
-    if "text" in header:
-        return TextSubject(name=name, text=header["text"], wording=Wording(header["wording"])), tolerance
+    tolerance = header["tolerance"]
+    if "text_subject" in header:
+        fields = header["text_subject"]
+        return TextSubject(**(fields | {"wording": Wording(fields["wording"])})), tolerance
     pixels = np.frombuffer(connection.recv_bytes(), dtype=np.uint8).reshape(header["shape"])
     picture = PictureSubject(
-        name=name,
+        name=header["name"],
         pixels=pixels,
         pixel_sha256=header["pixel_sha256"],
         file_sha256=header["file_sha256"],
