@@ -140,7 +140,7 @@ class LocalClient:
             build_engine(self._settings, self._store),
             name=f"command line {os.getpid()}",
             facts=dict,
-            policy=self._services.policy,
+            policies=self._services.policies,
         )
         return self
 
@@ -165,7 +165,8 @@ class LocalClient:
         if self._fault is not None:
             raise self._fault
         job = self._store.jobs.get(job_id, self._key.owner)
-        return job_view(job, self._store.jobs.position(job)).model_dump(mode="json")
+        contact = self._settings.appeal_contact
+        return job_view(job, self._store.jobs.position(job), appeal_contact=contact).model_dump(mode="json")
 
     def cancel(self, job_id: str) -> None:
         """Ask that it stop."""

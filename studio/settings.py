@@ -6,6 +6,7 @@ the home folder if there is one.
 
 import os
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,10 +77,35 @@ class Settings(BaseSettings):
         0, ge=0, description="CPU threads of the worker, recorded with every edit; 0: as many as there are cores."
     )
 
-    rules: Path | None = Field(None, description="Folder of rule files that replaces the shipped acceptable-use rules.")
+    rules: Path | None = Field(
+        None, description="Folder of rule files added to the shipped ones, laid out as they are; read anew on change."
+    )
+    shadow_rules: Path | None = Field(
+        None,
+        description="Folder of candidate rules: workers ask them too and record what differs; never enforced.",
+    )
+    appeal_contact: str | None = Field(
+        None, max_length=300, description="Address or link that refused people are told to write to."
+    )
     known_pictures: Path | None = Field(
         None, description="File of SHA-256 digests of pictures that are always blocked."
     )
+
+    guard_model: str | None = Field(
+        None,
+        description="Guard model that workers ask about prompts: Qwen/Qwen3Guard-Gen-0.6B, another hub name with "
+        "@commit, or a folder; it is never downloaded by itself.",
+    )
+    guard_required: bool | None = Field(
+        None,
+        description="Whether everything is blocked without the guard model; default: if the API listens beyond "
+        "this machine.",
+    )
+
+    @property
+    def guard_is_required(self) -> bool:
+        """Whether everything is blocked without the guard model."""
+        return not _is_loopback(self.host) if self.guard_required is None else self.guard_required
 
     @property
     def home_path(self) -> Path:
@@ -144,6 +170,14 @@ def load_settings(**given: Any) -> Settings:
         raise SettingsError(f"{error}: {error.__cause__}") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"STUDIO_CONFIG: the settings file cannot be read: {error}") from error
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address; a name other than localhost may lead anywhere."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _config_file() -> Path:

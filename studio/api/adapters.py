@@ -15,6 +15,7 @@ from studio.api.bodies import open_form
 from studio.api.security import Caller, Creator, scope, services_of
 from studio.bootstrap import Services
 from studio.jobs.adapters import Upload, admit, find_upload
+from studio.jobs.subjects import of_purpose
 from studio.problems import Problem
 from studio.settings import Settings
 
@@ -163,9 +164,16 @@ async def _upload(kind: AdapterKind, request: Request, response: Response, key: 
 
 
 def _keep(services: Services, key: ApiKey, upload: Upload) -> AdapterView:
-    store = services.store
-    limit = services.settings.max_adapter_bytes
-    kept = admit(upload, owner=key.owner, key_id=key.id, blobs=store.blobs, store=store.adapters, limit=limit)
+    store, policy = services.store, services.policy
+    kept = admit(
+        upload,
+        owner=key.owner,
+        key_id=key.id,
+        blobs=store.blobs,
+        store=store.adapters,
+        limit=services.settings.max_adapter_bytes,
+        screen=lambda names: policy.screen([*names, of_purpose(key.purpose)], tolerance=key.safety_tolerance),
+    )
     return adapter_view(kept, key.owner)
 
 

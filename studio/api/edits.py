@@ -118,7 +118,7 @@ async def take_in(
         if job.state.final:
             response.status_code = 200
     position = await run_in_threadpool(services.store.jobs.position, job)
-    return job_view(job, position)
+    return job_view(job, position, appeal_contact=services.settings.appeal_contact)
 
 
 def wait_of(header: str, services: Services) -> float:

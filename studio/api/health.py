@@ -27,10 +27,11 @@ def live() -> dict[str, str]:
 def ready(request: Request, response: Response) -> dict[str, Any]:
     """Check database schema, blob folder and rules, and report the workers seen lately."""
     services = services_of(request)
+    policy = services.policy
     checks = {
         "database": _database(services),
         "blobs": _blobs(services),
-        "policy": services.policy.ready().problems,
+        "policy": policy.ready().problems,
     }
     fine = all(not problem for problem in checks.values())
     if not fine:
@@ -38,9 +39,18 @@ def ready(request: Request, response: Response) -> dict[str, Any]:
     return {
         "status": "ready" if fine else "not ready",
         "checks": {name: "ok" if not problem else "; ".join(problem) for name, problem in checks.items()},
-        "policy": {"version": services.policy.version, "digest": services.policy.digest},
+        "policy": {"version": policy.version, "digest": policy.digest, "problem": _rule_problem(services)},
         "workers": _workers(services),
     }
+
+
+def _rule_problem(services: Services) -> str | None:
+    """What is wrong with changed rule files: by file and line, since what they hold is not for everybody."""
+    problem = services.policies.problem
+    if problem is None:
+        return None
+    place = problem.partition(": ")[0][:200]
+    return f"the rule files are broken ({place}; see the log); what was in force before stays in force"
 
 
 def _database(services: Services) -> tuple[str, ...]:

@@ -16,8 +16,9 @@ from studio.api.bodies import open_form
 from studio.api.security import Caller, Creator, scope, services_of
 from studio.api.views import ImageView, image_view, verdict_view
 from studio.bootstrap import Services
+from studio.jobs.public import how_to_appeal
 from studio.jobs.records import Input, upload_record
-from studio.jobs.subjects import of_picture
+from studio.jobs.subjects import of_picture, of_purpose
 from studio.problems import Problem
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
@@ -100,12 +101,14 @@ def _admit(services: Services, key: ApiKey, data: bytes) -> ImageView:
     raster = decode_picture(data, services.limits, field="image")
     digest = hashlib.sha256(data).hexdigest()
     picture = replace(Input.of("image", digest, data, raster), parent=store.images.producer(digest, key.owner))
-    verdict = services.policy.screen(of_picture("image", raster, digest))
+    subjects = [*of_picture("image", raster, digest), of_purpose(key.purpose)]
+    verdict = services.policy.screen(subjects, tolerance=key.safety_tolerance)
     record = upload_record(
         owner=key.owner,
-        requester={"key": key.id, "role": key.role.value, "purpose": key.purpose},
+        requester={"key": key.id, **store.requester(key.id)},
         picture=picture,
         verdict=verdict,
+        tolerance=key.safety_tolerance,
         now=store.clock(),
     )
     if verdict.decision is not Decision.ALLOW:
@@ -114,7 +117,11 @@ def _admit(services: Services, key: ApiKey, data: bytes) -> ImageView:
             "image_refused",
             "The picture was refused by the acceptable-use policy.",
             "image",
-            extra={"verdict": verdict_view(verdict).model_dump(), "record": kept.id},
+            extra={
+                "verdict": verdict_view(verdict).model_dump(),
+                "record": kept.id,
+                "appeal": how_to_appeal(services.settings.appeal_contact, kept.id),
+            },
         )
     store.blobs.put(data)  # also where it is known: this mends a blob that was lost or damaged
     try:  # the same file again is the same image; one record is enough

@@ -25,10 +25,14 @@ def list_jobs(
     cursor: str | None = None,
 ) -> JobPage:
     """List jobs, newest first: your owner's, or everybody's for reviewers, auditors and operators."""
-    jobs = services_of(request).store.jobs
+    services = services_of(request)
+    jobs, contact = services.store.jobs, services.settings.appeal_contact
     page = jobs.list(scope(key), state=state, limit=limit, before=cursor)
     return JobPage(
-        jobs=[job_view(each, jobs.position(each) if each.state is JobState.QUEUED else None) for each in page.items],
+        jobs=[
+            job_view(each, jobs.position(each) if each.state is JobState.QUEUED else None, appeal_contact=contact)
+            for each in page.items
+        ],
         next=page.next_cursor,
     )
 
@@ -41,7 +45,8 @@ async def read_job(request: Request, job_id: str, key: Caller) -> JobView:
     job = await run_in_threadpool(services.store.jobs.get, job_id, scope(key))
     if wait and not job.state.final:
         job = await wait_for(services, job_id, wait)
-    return job_view(job, await run_in_threadpool(services.store.jobs.position, job))
+    position = await run_in_threadpool(services.store.jobs.position, job)
+    return job_view(job, position, appeal_contact=services.settings.appeal_contact)
 
 
 @router.delete("/{job_id}", summary="Cancel a job")

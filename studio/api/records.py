@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from policy import Decision
 from storage import Outcome
-from studio.api.security import Caller, scope, services_of
+from studio.api.security import SEE_ALL, Caller, scope, services_of
 from studio.api.views import RecordPage, RecordView, record_view
 from studio.problems import Problem
 
@@ -51,13 +51,15 @@ def list_records(
         limit=limit,
         after=cursor,
     )
-    return RecordPage(records=[record_view(each) for each in page.items], next=page.next_cursor)
+    return RecordPage(
+        records=[record_view(each, whole=key.role in SEE_ALL) for each in page.items], next=page.next_cursor
+    )
 
 
 @router.get("/{record_id}", summary="Read a record")
 def read_record(request: Request, record_id: str, key: Caller) -> RecordView:
     """Read one record with its links to the records it was made from and those made from it."""
-    return record_view(services_of(request).store.records.get(record_id, scope(key)))
+    return record_view(services_of(request).store.records.get(record_id, scope(key)), whole=key.role in SEE_ALL)
 
 
 def in_utc(name: str, moment: datetime) -> datetime:

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from policy import Verdict
 from storage import Image, Job, JobState, Origin, Outcome, Record
+from studio.jobs.public import how_to_appeal, public_body, public_verdict
+
+_REFUSALS = frozenset({JobState.REFUSED, JobState.HELD})
 
 
 class _View(BaseModel):
@@ -34,6 +37,14 @@ class ReasonView(_View):
     reason: str
 
 
+class NoticeView(_View):
+    """What goes with a result that is allowed, as that a professional must review it."""
+
+    rule: str = Field(description="Id of the acceptable-use rule.")
+    category: str
+    reason: str
+
+
 class VerdictView(_View):
     """What the policy said: public reasons only."""
 
@@ -41,6 +52,7 @@ class VerdictView(_View):
     policy_version: str
     policy_digest: str
     reasons: list[ReasonView]
+    notices: list[NoticeView]
 
 
 class ErrorView(_View):
@@ -81,6 +93,8 @@ class JobView(_View):
     attempts: int
     outputs: list[OutputView]
     verdict: VerdictView | None
+    notices: list[NoticeView] = Field(description="What to mind when using the result; empty for nothing.")
+    appeal: str | None = Field(description="What to do if a refusal is a mistake; null where nothing was refused.")
     error: ErrorView | None
     record: str | None = Field(description="Id of the provenance record, once the job has ended.")
     created_at: datetime
@@ -119,10 +133,13 @@ class RecordView(_View):
     operation: str
     outcome: Outcome
     created_at: datetime
-    digest: str = Field(description="SHA-256 of the body in RFC 8785 canonical form.")
+    digest: str = Field(description="SHA-256 of the whole body in RFC 8785 canonical form, as all but editors read it.")
     parents: list[str] = Field(description="Records whose outputs were edited here.")
     children: list[str] = Field(description="Records of edits of this one's outputs.")
-    body: dict[str, Any]
+    body: dict[str, Any] = Field(
+        description="What happened. For editors `policy` has the public reasons; reviewers, auditors and operators "
+        "read every finding, and what candidate rules would have said."
+    )
 
 
 class RecordPage(_View):
@@ -132,9 +149,16 @@ class RecordPage(_View):
     next: str | None = Field(description="Give it as `cursor` for the next page; null: this was the last.")
 
 
-def job_view(job: Job, position: int | None) -> JobView:
-    """Show a job."""
+def job_view(job: Job, position: int | None, *, appeal_contact: str | None = None) -> JobView:
+    """Show a job.
+
+    Args:
+        job: The job.
+        position: Jobs before it in the queue, None if it does not wait.
+        appeal_contact: Whom those write to who think that a refusal is a mistake.
+    """
     progress = None
+    verdict = verdict_view(job.verdict) if job.verdict else None
     if job.steps and job.step is not None:
         progress = ProgressView(step=job.step, steps=job.steps, fraction=round(job.step / job.steps, 4))
     shown = job.outputs if job.state is JobState.DONE else ()  # a held picture is the job's, but nobody's to read yet
@@ -154,7 +178,9 @@ def job_view(job: Job, position: int | None) -> JobView:
         cancel_requested=job.cancel_requested,
         attempts=job.attempts,
         outputs=[_output_view(digest, known.get(index, {})) for index, digest in enumerate(shown)],
-        verdict=verdict_view(job.verdict) if job.verdict else None,
+        verdict=verdict,
+        notices=verdict.notices if verdict else [],
+        appeal=how_to_appeal(appeal_contact, job.record_id) if job.state in _REFUSALS else None,
         error=ErrorView(code=job.error_code, detail=job.error_detail or "") if job.error_code else None,
         record=job.record_id,
         created_at=job.created_at,
@@ -177,18 +203,8 @@ def _output_view(digest: str, facts: Mapping[str, Any]) -> OutputView:
 
 
 def verdict_view(verdict: Verdict | Mapping[str, Any]) -> VerdictView:
-    """Show a verdict's public side: its decision and the reasons of what did not allow."""
-    given = verdict if isinstance(verdict, Verdict) else Verdict.from_json(verdict)
-    return VerdictView(
-        decision=given.decision.value,
-        policy_version=given.policy_version,
-        policy_digest=given.policy_digest,
-        reasons=[
-            ReasonView(rule=each.rule, category=each.category, subject=each.subject, reason=each.reason)
-            for each in given.findings
-            if each.decision.value != "allow"
-        ],
-    )
+    """Show a verdict's public side: its decision, the reasons of what did not allow, and its notices."""
+    return VerdictView.model_validate(public_verdict(verdict))
 
 
 def image_view(image: Image) -> ImageView:
@@ -206,8 +222,13 @@ def image_view(image: Image) -> ImageView:
     )
 
 
-def record_view(record: Record) -> RecordView:
-    """Show a record."""
+def record_view(record: Record, *, whole: bool) -> RecordView:
+    """Show a record.
+
+    Args:
+        record: The record.
+        whole: Whether its reader may see what screeners found inside.
+    """
     return RecordView(
         id=record.id,
         job=record.job_id,
@@ -218,5 +239,5 @@ def record_view(record: Record) -> RecordView:
         digest=record.digest,
         parents=list(record.parents),
         children=list(record.children),
-        body=dict(record.body),
+        body=dict(record.body) if whole else public_body(record.body),
     )

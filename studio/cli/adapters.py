@@ -43,6 +43,7 @@ def adapters_app(kind: AdapterKind, title: str) -> typer.Typer:
                 blobs=store.blobs,
                 store=store.adapters,
                 limit=settings.max_adapter_bytes,
+                screen=bootstrap.build_policies(settings).current().screen,
             )
         typer.echo(f"{kept.name}  sha256:{kept.digest}")
 

@@ -53,7 +53,7 @@ def list_records(
     for each in page.items:
         moment = each.created_at.strftime("%m-%d %H:%M:%S")
         table.add_row(each.operation, each.outcome.value, each.owner, each.id, moment)
-    views = [record_view(each).model_dump(mode="json") for each in page.items]
+    views = [record_view(each, whole=True).model_dump(mode="json") for each in page.items]
     emit(table, {"records": views, "next": page.next_cursor}, as_json=as_json)
     if page.next_cursor and not as_json:
         typer.echo(f"more: --cursor {page.next_cursor}")
@@ -66,7 +66,7 @@ def show(record_id: Annotated[str, typer.Argument(help="Its id, rec_...")], *, a
     from studio.api.views import record_view
 
     record = bootstrap.open_store(load_settings()).records.get(record_id, None)
-    document = record_view(record).model_dump(mode="json")
+    document = record_view(record, whole=True).model_dump(mode="json")
     if as_json:
         typer.echo(json.dumps(document))
     else:

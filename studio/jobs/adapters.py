@@ -5,7 +5,7 @@ file.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -13,8 +13,14 @@ from editing import embeddings, loras
 from editing.catalogue import CATALOGUE
 from editing.checkpoints import Checkpoint, Family
 from editing.tensorfiles import read_header
+from policy import Decision, Subject, Verdict
 from storage import Adapter, AdapterConflictError, AdapterKind, AdapterStore, BlobStore, NewAdapter, NotFoundError
+from studio.jobs.public import public_verdict
+from studio.jobs.subjects import of_name
 from studio.problems import Problem
+
+Screen = Callable[[Sequence[Subject]], Verdict]
+"""Asks the policy about everything that belongs together."""
 
 NAMES_SHOWN = 50
 """Most names that a problem lists."""
@@ -142,7 +148,9 @@ class Upload:
     size: int
 
 
-def admit(upload: Upload, *, owner: str, key_id: str, blobs: BlobStore, store: AdapterStore, limit: int) -> Adapter:
+def admit(
+    upload: Upload, *, owner: str, key_id: str, blobs: BlobStore, store: AdapterStore, limit: int, screen: Screen
+) -> Adapter:
     """Judge a file by its header, then keep it: first the bytes, then the row.
 
     Args:
@@ -152,18 +160,20 @@ def admit(upload: Upload, *, owner: str, key_id: str, blobs: BlobStore, store: A
         blobs: Where the bytes go.
         store: Where the row goes.
         limit: Most bytes of a LoRA.
+        screen: Asks the policy about the name.
 
     Returns:
         The adapter. Nothing is written of a file that is refused, unless its name was: that leaves a blob to the
         sweeper. The same file under the same name again is the same adapter.
 
     Raises:
-        Problem: `lora_name_invalid`, `lora_name_taken`, `lora_known`, or the same of `embedding`.
+        Problem: `lora_name_invalid`, `lora_name_taken`, `lora_known`, or the same of `embedding`; `name_refused`.
         OperationError: The file is no adapter that can be used.
         StorageError: It cannot be kept.
     """
     kind = upload.kind.value
     _check_name(upload)
+    _require_allowed(screen([of_name("name", upload.name)]))
     most = limit if upload.kind is AdapterKind.LORA else embeddings.MAX_BYTES
     header = read_header(upload.file, upload.size, what=kind, limit=most)
     facts: dict[str, Any]
@@ -203,6 +213,17 @@ def _check_name(upload: Upload) -> None:
     if upload.name in CATALOGUE:
         raise Problem(
             f"{kind}_name_taken", f"{upload.name} is a checkpoint's name; choose another.", "name", upload.name
+        )
+
+
+def _require_allowed(verdict: Verdict) -> None:
+    """Nothing holds a name for a person to look at: what is not allowed is refused."""
+    if verdict.decision is not Decision.ALLOW:
+        raise Problem(
+            "name_refused",
+            "The name was refused by the acceptable-use policy.",
+            "name",
+            extra={"verdict": public_verdict(verdict)},
         )
 
 

@@ -13,8 +13,10 @@ from typing import Any, Final, Self
 from editing import BlendFacts, EditFacts, Raster, Sampling, Seam
 from editing.sniffing import sniff_media_type
 from policy import Decision, Verdict, combine
+from policy.tolerance import DEFAULT_TOLERANCE
 from storage import Job, NewImage, NewRecord, Origin, Outcome
 from studio import __version__
+from studio.jobs.public import notice_of
 
 FORMAT: Final = 1
 """Version of the body's shape."""
@@ -103,24 +105,32 @@ class Run:
     Attributes:
         job: The leased job.
         started_at: When this attempt began, UTC.
-        requester: Who asked.
+        requester: Who asked: role, declared purpose and tolerance of the key.
         inputs: Every picture that came in.
         request_verdict: What the policy said of the request.
         edits: How each variant was painted, in order; those that were refused afterwards too.
         output_verdicts: What the policy said of each, in order.
         outputs: The files that were stored: of the first variants, none of them if one was refused.
         error: Code and sentence of a failure.
+        shadow: What a candidate rule set said of the request, if there is one; it decided nothing.
     """
 
     job: Job
     started_at: datetime
-    requester: Mapping[str, str]
+    requester: Mapping[str, Any]
     inputs: tuple[Input, ...] = ()
     request_verdict: Verdict | None = None
     edits: tuple[EditFacts, ...] = ()
     output_verdicts: tuple[Verdict, ...] = ()
     outputs: tuple[PictureFile, ...] = ()
     error: tuple[str, str] | None = None
+    shadow: Mapping[str, Any] | None = None
+
+    @property
+    def tolerance(self) -> int:
+        """How much the policy lets pass: as the request was accepted; less if the key's was lowered since."""
+        own: int = self.requester.get("safety_tolerance", DEFAULT_TOLERANCE)
+        return min(self.job.parameters.get("safety_tolerance", own), own)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -160,7 +170,9 @@ def new_record(run: Run, outcome: Outcome, finished_at: datetime) -> NewRecord:
         outputs=[each.to_json() | seed_of(facts) for each, facts in zip(run.outputs, run.edits, strict=False)],
         model=model_of(run.edits[0]) if run.edits else None,
         variants=[variant_of(each) for each in run.edits] if job.parameters.get("n", 1) > 1 else None,
-        policy=policy_of(run.verdict) if run.verdict else None,
+        policy=policy_of(run.verdict, run.tolerance) if run.verdict else None,
+        notices=notices_of(run.verdict),
+        shadow=run.shadow and dict(run.shadow),
         error=run.error and {"code": run.error[0], "detail": run.error[1]},
         attempts=job.attempts,
         times={
@@ -179,7 +191,7 @@ def new_record(run: Run, outcome: Outcome, finished_at: datetime) -> NewRecord:
 
 
 def upload_record(
-    *, owner: str, requester: Mapping[str, str], picture: Input, verdict: Verdict, now: datetime
+    *, owner: str, requester: Mapping[str, Any], picture: Input, verdict: Verdict, tolerance: int, now: datetime
 ) -> NewRecord:
     """The record of an upload that was screened."""
     outcome = Outcome.DONE if verdict.decision is Decision.ALLOW else Outcome.REFUSED
@@ -191,16 +203,22 @@ def upload_record(
         requester={"owner": owner, **requester},
         inputs=[picture.to_json()],
         outputs=[],
-        policy=policy_of(verdict),
+        policy=policy_of(verdict, tolerance),
+        notices=notices_of(verdict),
         times={"created": stamp(now), "finished": stamp(now)},
     )
     parents = (picture.parent,) if picture.parent else ()
     return NewRecord(owner=owner, operation="upload", outcome=outcome, body=body, parents=parents)
 
 
-def policy_of(verdict: Verdict) -> dict[str, Any]:
-    """The policy's part of the body: version, digest, and every finding, the allowing ones too."""
-    return verdict.to_json()
+def policy_of(verdict: Verdict, tolerance: int) -> dict[str, Any]:
+    """The policy's part of the body: version, digest, tolerance, and every finding, the allowing ones too."""
+    return verdict.to_json() | {"safety_tolerance": tolerance}
+
+
+def notices_of(verdict: Verdict | None) -> list[dict[str, Any]] | None:
+    """What is to be said with the result, None for nothing."""
+    return [notice_of(each) for each in verdict.notices] or None if verdict else None
 
 
 def output_facts(run: Run) -> tuple[dict[str, Any], ...]:

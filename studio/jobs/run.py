@@ -23,17 +23,20 @@ Invariants:
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from editing import EditCancelled, EditedImage, EditEngine, EditingError, EngineError, Operation, Progress
 from editing.encoding import encode_picture, media_type
 from editing.opening import PictureLimits
-from policy import Cleared, Decision, Policy, Verdict, clear
+from policy import Cleared, Decision, Policy, Subject, Verdict, clear
 from storage import BlobStore, Finish, Job, JobState, NewImage, Origin, Outcome, StorageError, sha256_hex
 from studio.jobs import records, subjects
 from studio.jobs.operations import Built, build
 from studio.jobs.records import PictureFile, Run
+from studio.jobs.shadow import Shadow
 from studio.jobs.variants import Steps, output_name, variant
 from studio.jobs.words import read_words
+from studio.policies import ActivePolicy
 
 Enter = Callable[[JobState], None]
 """Called when the job enters a state; raises if the job is no longer ours."""
@@ -43,17 +46,19 @@ Enter = Callable[[JobState], None]
 class Parts:
     """What running a job needs, chosen by `studio.bootstrap`."""
 
-    policy: Policy
+    policies: ActivePolicy
     engine: EditEngine
     blobs: BlobStore
     limits: PictureLimits
     clock: Callable[[], datetime]
     parent: Callable[[str, str], str | None]
     """(digest, owner) -> id of the record that produced this image, if we did."""
-    requester: Callable[[str], Mapping[str, str]]
-    """Key id -> who asked: role and declared purpose."""
+    requester: Callable[[str], Mapping[str, Any]]
+    """Key id -> who asked: role, declared purpose and tolerance."""
     report: Callable[[str, BaseException], None]
     """(job id, what an engine threw) -> the operator's log."""
+    shadow: Shadow | None = None
+    """A candidate rule set that is asked too and decides nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,7 @@ def run(
         StorageError: A blob could not be read or written; the job may be tried again.
     """
     trace = Run(job=job, started_at=parts.clock(), requester=parts.requester(job.key_id))
+    policy = parts.policies.current()  # one for the whole job, whatever comes into force meanwhile
     try:
         # 1 rebuild
         enter(JobState.SCREENING)
@@ -97,8 +103,9 @@ def run(
         built = build(job.operation, job.parameters, words, parts.blobs.get, parts.limits)
         trace = replace(trace, inputs=_with_parents(built, job.owner, parts))
         # 2 screen what came in
-        verdict = screen_request(built, parts.policy)
-        trace = replace(trace, request_verdict=verdict)
+        asked = subjects.of_request(built, job.parameters, trace.requester["purpose"])
+        verdict = policy.screen(asked, tolerance=trace.tolerance)
+        trace = replace(trace, request_verdict=verdict, shadow=shadow_of(asked, trace.tolerance, verdict, parts))
         if verdict.decision is not Decision.ALLOW:
             return _end(trace, _outcome_of(verdict), parts)
         allowed = clear(built.operation, verdict)
@@ -113,7 +120,7 @@ def run(
 
             # 4 screen what came out
             enter(JobState.SCREENING_OUTPUT)
-            verdict = screen_output(edited, output_name(number, built.variants), parts.policy)
+            verdict = screen_output(edited, output_name(number, built.variants), policy, trace.tolerance)
             trace = trace.screened(verdict)
             if verdict.decision is Decision.BLOCK:
                 return _end(trace, Outcome.REFUSED, parts)
@@ -135,9 +142,9 @@ def run(
         return _end(replace(trace, error=_public(error)), Outcome.FAILED, parts)
 
 
-def screen_request(built: Built, policy: Policy) -> Verdict:
-    """Screen the words and every picture of a request."""
-    return policy.screen(subjects.of_request(built))
+def shadow_of(asked: Sequence[Subject], tolerance: int, verdict: Verdict, parts: Parts) -> Mapping[str, Any] | None:
+    """What a candidate rule set says of a request, for the record alone."""
+    return parts.shadow.compare(asked, tolerance, verdict) if parts.shadow else None
 
 
 def edit(
@@ -152,9 +159,9 @@ def edit(
     return engine.run(variant(operation.value, number), on_step=on_step, cancelled=cancelled)
 
 
-def screen_output(edited: EditedImage, name: str, policy: Policy) -> Verdict:
+def screen_output(edited: EditedImage, name: str, policy: Policy, tolerance: int) -> Verdict:
     """Screen a picture that came out."""
-    return policy.screen(subjects.of_output(edited, name))
+    return policy.screen(subjects.of_output(edited, name), tolerance=tolerance)
 
 
 def approve(edited: Cleared[EditedImage], built: Built) -> Cleared[Encoded]:
@@ -194,7 +201,7 @@ def gave_up(job: Job, error: StorageError, parts: Parts) -> Finish:
     return _end(replace(trace, error=("storage_failed", type(error).__name__)), Outcome.FAILED, parts)
 
 
-def cancel(job: Job, clock: Callable[[], datetime], requester: Mapping[str, str]) -> Finish:
+def cancel(job: Job, clock: Callable[[], datetime], requester: Mapping[str, Any]) -> Finish:
     """End a job that was cancelled before any worker took it."""
     return _finish(Run(job=job, started_at=clock(), requester=requester), Outcome.CANCELLED, clock())
 

@@ -20,6 +20,7 @@ from storage import ApiKey, Database, Job, JobState, Record, Role
 from studio import bootstrap
 from studio.app import create_app
 from studio.jobs.worker import Desk, carry_out
+from studio.policies import ActivePolicy
 from studio.settings import Settings
 from tests.studio.paint import PaintEngine
 
@@ -164,8 +165,13 @@ def policy() -> Policy:
     return load_policy()
 
 
+@pytest.fixture(scope="session")
+def policies(policy: Policy) -> ActivePolicy:
+    return ActivePolicy.fixed(policy)
+
+
 @pytest.fixture
-def make_studio(tmp_path: Path, migrated: Path, policy: Policy) -> Iterator[Callable[..., Studio]]:
+def make_studio(tmp_path: Path, migrated: Path, policies: ActivePolicy) -> Iterator[Callable[..., Studio]]:
     made: list[Studio] = []
 
     def make(**given: Any) -> Studio:
@@ -173,14 +179,14 @@ def make_studio(tmp_path: Path, migrated: Path, policy: Policy) -> Iterator[Call
         settings.home_path.mkdir(exist_ok=True)
         if not settings.database_url and not (settings.home_path / "studio.db").exists():
             shutil.copy(migrated, settings.home_path / "studio.db")
-        services = bootstrap.build_services(settings, policy)
+        services = bootstrap.build_services(settings, policies)
         store = services.store
         store.database.upgrade()
         first = bootstrap.ensure_bootstrap_key(store, settings.bootstrap_key_path)
         assert first is not None
         key, token = first
         engine = PaintEngine()
-        desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict, policy=policy)
+        desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict, policies=policies)
         http = TestClient(
             create_app(services), headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False
         )

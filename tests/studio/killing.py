@@ -6,10 +6,11 @@ from pathlib import Path
 from policy import load_policy
 from studio import bootstrap
 from studio.jobs.worker import work
+from studio.policies import ActivePolicy
 from studio.settings import Settings
 from tests.studio.paint import PaintEngine
 
-POLICY = load_policy()
+POLICIES = ActivePolicy.fixed(load_policy())
 LEASE_SECONDS = 0.4
 PAUSE = 0.008
 """Seconds a painted step takes: the edit is the longest part of a job, as it is with a model, but not all of it."""
@@ -23,5 +24,5 @@ def run(home: Path) -> None:
     """Work until killed."""
     given = settings(home)
     store = bootstrap.open_store(given)
-    desk = bootstrap.build_desk(given, store, PaintEngine(pause=PAUSE), name="doomed", facts=dict, policy=POLICY)
+    desk = bootstrap.build_desk(given, store, PaintEngine(pause=PAUSE), name="doomed", facts=dict, policies=POLICIES)
     work(desk, threading.Event())

@@ -17,6 +17,7 @@ from PIL import Image
 from policy import known_test_picture, load_policy, pixel_digest
 from storage import referenced_digests
 from studio.app import create_app
+from studio.policies import ActivePolicy
 from studio.settings import SettingsError, load_settings
 from tests.studio.conftest import Studio, box_mask, encoded, noise, png
 
@@ -255,11 +256,9 @@ def test_not_ready_without_rules(make_studio: Callable[..., Studio], tmp_path: A
     from studio import bootstrap
     from studio.settings import Settings
 
-    (tmp_path / "rules").mkdir()
-    policy = bootstrap.build_policy(Settings(home=tmp_path, rules=tmp_path / "rules"))
-    assert not policy.ready().ready
-    broken = bootstrap.build_policy(Settings(home=tmp_path, rules=tmp_path / "nowhere"))
-    assert not broken.ready().ready
+    broken = bootstrap.build_policies(Settings(home=tmp_path, rules=tmp_path / "nowhere"))
+    assert not broken.current().ready().ready
+    assert broken.problem is not None
 
 
 def test_openapi_describes_every_edit_in_both_forms(studio: Studio) -> None:
@@ -332,7 +331,7 @@ def test_a_drawing_in_the_alpha_plane_is_screened_as_people_see_it(studio: Studi
     listed = studio.settings.home_path / "known.txt"
     listed.write_text(pixel_digest(grey) + "\n")
     policy = load_policy(operator_list=listed)
-    services = replace(studio.services, policy=policy)
+    services = replace(studio.services, policies=ActivePolicy.fixed(policy))
     with TestClient(create_app(services), headers={"X-Api-Key": studio.token}) as http:
         response = http.post("/v1/images", content=png(hidden), headers={"Content-Type": "image/png"})
     assert response.status_code == 422

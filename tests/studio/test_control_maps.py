@@ -10,6 +10,7 @@ from PIL import Image
 from editing import ControlKind, ControlMap, Detector
 from policy import Policy, known_test_picture, load_known_pictures, load_rules
 from studio.client import HttpClient
+from studio.policies import ActivePolicy
 from tests.studio.conftest import ReviewScreener, Studio, encoded, noise, png
 
 WITHOUT_WEIGHTS = {
@@ -48,7 +49,7 @@ def test_a_map_is_an_ordinary_picture_of_the_same_size(kind: str, studio: Studio
         None,
         "opencv",
     )
-    assert {each["subject"] for each in body["policy"]["findings"]} == {"image", "output"}
+    assert {each["subject"] for each in body["policy"]["findings"]} == {"image", "purpose", "output"}
     assert "seed" not in body
     assert "seed" not in body["outputs"][0]
 
@@ -97,7 +98,7 @@ def test_a_map_is_screened_like_any_output(studio: Studio, picture: str) -> None
     from dataclasses import replace
 
     policy = Policy(load_rules(), [load_known_pictures(), ReviewScreener("output")])
-    desk = replace(studio.desk, parts=replace(studio.desk.parts, policy=policy))
+    desk = replace(studio.desk, parts=replace(studio.desk.parts, policies=ActivePolicy.fixed(policy)))
     job = studio.http.post("/v1/controls/grey", json={"image": picture}).json()
     studio.work_off(desk)
     assert studio.read(job)["state"] == "held"

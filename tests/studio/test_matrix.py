@@ -15,11 +15,11 @@ from editing import ControlKind
 from editing.catalogue import CATALOGUE
 from editing.detecting import DETECTORS
 from editing.guides import Detector
-from policy import Policy
 from storage import AdapterKind, Role
 from studio import bootstrap
 from studio.app import create_app
 from studio.jobs.adapters import Upload, admit
+from studio.policies import ActivePolicy
 from studio.settings import Settings
 from tests.studio.conftest import Studio, accept_every_licence, encoded, png
 from tests.studio.matrix import MAPS, NONE, PLAIN, Case, cases
@@ -82,18 +82,18 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterator[Bench]:
+def bench(tmp_path_factory: pytest.TempPathFactory, policies: ActivePolicy) -> Iterator[Bench]:
     from studio.engines import build_engine
 
     home = tmp_path_factory.mktemp("matrix")
     settings = Settings(home=home / "home", weights=folders(home), threads=1, poll_seconds=0.01)
-    services = bootstrap.build_services(settings, policy)
+    services = bootstrap.build_services(settings, policies)
     store = services.store
     store.database.upgrade()
     key, token = store.keys.create(owner="team", role=Role.OPERATOR, purpose="test")
     accept_every_licence(store)
     engine: Any = build_engine(settings, store)
-    desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict, policy=policy)
+    desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict, policies=policies)
     with TestClient(create_app(services), headers={"Authorization": f"Bearer {token}"}) as http:
         made = Studio(settings, services, engine, desk, token, key, http)
         add_lora(made)
@@ -123,7 +123,8 @@ def add_lora(studio: Studio) -> None:
     data = file_of(diffusers_lora(3))
     upload = Upload(kind=AdapterKind.LORA, name=LORA, file=io.BytesIO(data), size=len(data))
     key, store = studio.key, studio.store
-    admit(upload, owner=key.owner, key_id=key.id, blobs=store.blobs, store=store.adapters, limit=len(data))
+    admit(upload, owner=key.owner, key_id=key.id, blobs=store.blobs, store=store.adapters, limit=len(data),
+          screen=studio.services.policy.screen)  # fmt: skip
 
 
 def asked(case: Case) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from fastapi.testclient import TestClient
 
 from editing import EditedImage, Operation, Progress
 from editing.catalogue import CATALOGUE
-from policy import Policy
 from storage import Role
 from studio import bootstrap
 from studio.app import create_app
 from studio.jobs import worker
 from studio.jobs.worker import Desk, work
+from studio.policies import ActivePolicy
 from studio.settings import Settings
 from tests.editing.pictures import scenery
 from tests.studio.conftest import encoded, png
@@ -122,7 +122,7 @@ class Office:
 
     settings: Settings
     services: bootstrap.Services
-    policy: Policy
+    policies: ActivePolicy
     http: TestClient
     alone: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -132,7 +132,7 @@ class Office:
 
         store = self.services.store
         engine: Any = Interrupting(build_engine(self.settings, store))
-        desk = bootstrap.build_desk(self.settings, store, engine, name="worker", facts=dict, policy=self.policy)
+        desk = bootstrap.build_desk(self.settings, store, engine, name="worker", facts=dict, policies=self.policies)
         return desk, engine
 
     def ask(self, name: str) -> str:
@@ -165,7 +165,7 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterator[Office]:
+def office(tmp_path_factory: pytest.TempPathFactory, policies: ActivePolicy) -> Iterator[Office]:
     from tests.editing.tiny import build
     from tests.editing.tiny_detectors import build_detectors
     from tests.editing.tiny_flux2 import build_flux2
@@ -174,7 +174,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterator
     found = build(home / "flux1") | build_flux2(home / "flux2") | build_detectors(home / "detectors", ("teed",))
     weights = {name: found[name] for name in TINY}
     settings = Settings(home=home / "home", weights=weights, threads=1, poll_seconds=0.01)
-    services = bootstrap.build_services(settings, policy)
+    services = bootstrap.build_services(settings, policies)
     store = services.store
     store.database.upgrade()
     for name in TINY:
@@ -182,7 +182,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, policy: Policy) -> Iterator
             store.licences.accept(name, CATALOGUE[name].licence, "somebody")
     _, token = store.keys.create(owner="team", role=Role.OPERATOR, purpose="test")
     with TestClient(create_app(services), headers={"Authorization": f"Bearer {token}"}) as http:
-        yield Office(settings, services, policy, http)
+        yield Office(settings, services, policies, http)
 
 
 @pytest.fixture(autouse=True)

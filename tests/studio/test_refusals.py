@@ -12,13 +12,15 @@ from sqlalchemy import text
 
 from editing import Raster
 from policy import Finding, Policy, Subject, known_test_picture, load_known_pictures, load_rules
+from policy.tolerance import Severity
 from storage import FileBlobs, referenced_digests
 from studio import bootstrap
 from studio.jobs.worker import Desk, carry_out
+from studio.policies import ActivePolicy
 from tests.studio.conftest import ReviewScreener, Studio, encoded, png
 from tests.studio.paint import PaintEngine
 
-BLOCKED_PROMPT = load_rules().rules[0].block[0]
+BLOCKED_PROMPT = next(rule.catch[0].text for rule in load_rules().rules if rule.severity is Severity.HIGH)
 
 
 class RaisingScreener:
@@ -56,13 +58,14 @@ def _with(studio: Studio, **parts: Any) -> Desk:
 
 
 def _screener_raises(studio: Studio) -> Desk:
-    return _with(studio, policy=Policy(load_rules(), [RaisingScreener()]))
+    return _with(studio, policies=ActivePolicy.fixed(Policy(load_rules(), [RaisingScreener()])))
 
 
-def _rules_empty(studio: Studio) -> Desk:
-    empty = studio.settings.home_path / "no-rules"
-    empty.mkdir()
-    return _with(studio, policy=bootstrap.build_policy(studio.settings.model_copy(update={"rules": empty})))
+def _rules_broken(studio: Studio) -> Desk:
+    folder = studio.settings.home_path / "rules"
+    folder.mkdir()
+    (folder / "harassment.toml").write_text("this is no table")
+    return _with(studio, policies=bootstrap.build_policies(studio.settings.model_copy(update={"rules": folder})))
 
 
 class RaisingEngine(PaintEngine):
@@ -91,7 +94,7 @@ TABLE = [
     Case("input blocked", "refused", blocked_by="image", known_input=True),
     Case("output blocked", "refused", blocked_by="output", edited=True, arrange=_output_blocked),
     Case("screener raises", "refused", blocked_by="prompt", arrange=_screener_raises),
-    Case("rule set empty", "refused", blocked_by="request", arrange=_rules_empty),
+    Case("rules broken", "refused", blocked_by="request", arrange=_rules_broken),
     Case("engine raises", "failed", error="engine_failed", arrange=lambda s: _with(s, engine=RaisingEngine())),
     Case("store raises", "failed", error="storage_failed", edited=True, arrange=_store_raises),
     Case("log raises", "publishing", edited=True, arrange=_log_raises, records=0),
@@ -154,7 +157,8 @@ def test_what_a_person_must_see_is_held_and_nobody_can_read_it_yet(
 ) -> None:
     job = studio.ask("inpaint", image=picture, mask=mask, prompt="a red circle", seed=1)
     inputs = studio.blob_digests()
-    studio.work_off(_with(studio, policy=Policy(load_rules(), [load_known_pictures(), ReviewScreener(subject)])))
+    policy = Policy(load_rules(), [load_known_pictures(), ReviewScreener(subject)])
+    studio.work_off(_with(studio, policies=ActivePolicy.fixed(policy)))
     view = studio.read(job)
     assert (view["state"], view["outputs"], view["verdict"]["decision"]) == ("held", [], "review")
     assert (studio.engine.runs > 0) == edited
@@ -173,7 +177,7 @@ def test_a_clean_request_passes_the_same_way(studio: Studio, picture: str, mask:
     assert view["verdict"]["decision"] == "allow"
     record = studio.http.get(f"/v1/records/{view['record']}").json()
     screened = {each["subject"] for each in record["body"]["policy"]["findings"]}
-    assert screened == {"prompt", "image", "mask", "output"}
+    assert screened == {"prompt", "purpose", "image", "mask", "output"}
 
 
 def test_the_worker_outlives_a_disk_that_is_full_for_a_while(studio: Studio) -> None:

@@ -217,7 +217,7 @@ def test_a_picture_is_made_anew_at_its_own_size_or_at_the_one_asked_for(
     assert output["seam_score"] is None
     body = body_of(studio, view)
     assert (body["operation"], body["model"]["route"]) == ("img2img", "img2img")
-    assert {each["subject"] for each in body["policy"]["findings"]} == {"prompt", "image", "output"}
+    assert {each["subject"] for each in body["policy"]["findings"]} == {"prompt", "purpose", "image", "output"}
 
 
 def test_models_say_which_controlnets_read_masked_pictures(studio: Studio) -> None:

@@ -16,6 +16,7 @@ from editing import Progress, Raster, derived_seed
 from policy import Policy, known_test_picture, load_known_pictures, load_rules
 from storage import FileBlobs, referenced_digests
 from studio.jobs.variants import Steps
+from studio.policies import ActivePolicy
 from tests.studio.conftest import ReviewScreener, Studio
 
 SEED = 7
@@ -57,7 +58,7 @@ def test_three_variants_are_three_pictures_on_derived_seeds_in_one_record(
     assert [each["file_sha256"] for each in body["outputs"]] == [each["digest"] for each in view["outputs"]]
     assert [each["seed"] for each in body["variants"]] == [str(seed) for seed in SEEDS]
     assert {each["subject"] for each in body["policy"]["findings"]} == {
-        "prompt", "image", "mask", "output[0]", "output[1]", "output[2]",
+        "prompt", "purpose", "image", "mask", "output[0]", "output[1]", "output[2]",
     }  # fmt: skip
 
 
@@ -110,7 +111,7 @@ def test_one_variant_under_review_holds_the_job_with_the_pictures_made_so_far(
     job = three(studio, picture, mask)
     inputs = studio.blob_digests()
     policy = Policy(load_rules(), [load_known_pictures(), ReviewScreener("output[1]")])
-    studio.work_off(replace(studio.desk, parts=replace(studio.desk.parts, policy=policy)))
+    studio.work_off(replace(studio.desk, parts=replace(studio.desk.parts, policies=ActivePolicy.fixed(policy))))
     view = studio.read(job)
     assert (view["state"], view["outputs"], studio.engine.runs) == ("held", [], 2)
     stored = studio.store.jobs.get(job["id"], None)
