@@ -25,7 +25,7 @@ REFERENCE: Final = re.compile(r"<([a-z][a-z0-9_]*)>")
 _BETWEEN = "[ -]"
 _WORD = r"(?:[^ ]+ )"
 _MOST_BETWEEN = 20
-_PART = re.compile(r"[^\s|*+\[\]<>/.]+")
+_PART = re.compile(r"[^\s|*+\[\]<>/.(){}\\^$?]+")
 _VOWELS = "aeiou"
 _SHORTEST_INFLECTED = 3
 

@@ -32,6 +32,7 @@ class RuleSet:
         digest: SHA-256, lower hex, of its documents in canonical JSON (RFC 8785); comments and layout do not count.
         rules: The rules, in the order of their ids.
         categories: What the rules are about, in the order of their names.
+        lexicon: What the rules name, for readings that undo a disguise towards it.
         reader: Makes the readings the rules are matched on.
         vocabulary: The lists of terms.
     """
@@ -40,6 +41,7 @@ class RuleSet:
     digest: str
     rules: tuple[Rule, ...]
     categories: tuple[Category, ...] = ()
+    lexicon: Lexicon
     reader: Reader
     vocabulary: Vocabulary
 
@@ -67,7 +69,10 @@ class RuleSet:
 
 def empty_rule_set(version: str = "0000.00.00") -> RuleSet:
     """Return the rule set without rules: a policy that has it blocks everything."""
-    return RuleSet(version=version, digest="0" * 64, rules=(), reader=Reader(Lexicon()), vocabulary=Vocabulary({}))
+    nothing = Lexicon()
+    return RuleSet(
+        version=version, digest="0" * 64, rules=(), lexicon=nothing, reader=Reader(nothing), vocabulary=Vocabulary({})
+    )
 
 
 def parse_rule_set(documents: Sequence[Document]) -> RuleSet:
@@ -98,12 +103,14 @@ def parse_rule_set(documents: Sequence[Document]) -> RuleSet:
     for document in documents:
         if document.language is None and document.stem == OVERRIDES:
             rules = apply_overrides(document, rules)
+    lexicon = _lexicon(parts, vocabulary)
     return RuleSet(
         version=max((read_version(each.name, each.content) for each in documents), key=version_key),
         digest=hashlib.sha256(rfc8785.dumps({each.name: dict(each.content) for each in documents})).hexdigest(),
         rules=tuple(rules.values()),
         categories=tuple(categories[name] for name in sorted(categories)),
-        reader=Reader(_lexicon(parts, vocabulary)),
+        lexicon=lexicon,
+        reader=Reader(lexicon),
         vocabulary=vocabulary,
     )
 

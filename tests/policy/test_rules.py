@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy import TEXT_LIMIT, Decision, Policy, RuleScreener, TextSubject, load_rules
-from policy.normalise import normalise, readings
+from policy import (
+    TEXT_LIMIT,
+    Decision,
+    Policy,
+    RuleScreener,
+    Severity,
+    Stage,
+    TextSubject,
+    Wording,
+    load_rules,
+)
 
 RULES = load_rules()
 BY_ID = {rule.id: rule for rule in RULES.rules}
@@ -21,8 +30,10 @@ CATEGORIES = {
     "intimate_imagery",
     "automated_decisions",
     "manipulation",
+    "usage",
 }
 POLICY = Policy(RULES, [])
+SCREENER = RuleScreener(RULES)
 
 
 def decide(text):
@@ -33,20 +44,40 @@ def test_every_category_of_the_policy_has_rules():
     assert {rule.category for rule in RULES.rules} == CATEGORIES
 
 
-@pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
-def test_a_rule_catches_its_block_examples(rule):
-    assert [example for example in rule.block if not rule.catches(example)] == []
+def caught_by(text, wording=Wording.PROMPT):
+    return [match.rule.id for match in SCREENER.matches(TextSubject(name="prompt", text=text, wording=wording))]
+
+
+def wordings(rule):
+    return [wording for wording in (Wording.PROMPT, Wording.PURPOSE) if wording in rule.applies_to]
 
 
 @pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
-def test_an_allow_example_is_caught_by_no_rule_at_all(rule):
-    caught = {example: [other.id for other in RULES.rules if other.catches(example)] for example in rule.allow}
-    assert {example: rules for example, rules in caught.items() if rules} == {}
+def test_a_rule_catches_its_examples_in_every_language(rule):
+    assert {"en", "zh"} <= set(rule.languages)
+    missed = [example for example in rule.catch for at in wordings(rule) if rule.id not in caught_by(example.text, at)]
+    assert missed == []
+
+
+@pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
+def test_an_allow_example_is_allowed_by_all_rules_together(rule):
+    refused = {
+        example.where: found
+        for example in rule.allow
+        for at in wordings(rule)
+        if (found := [each for each in caught_by(example.text, at) if BY_ID[each].severity is not Severity.NOTICE])
+    }
+    assert refused == {}
 
 
 def test_examples_are_not_used_twice():
-    examples = [example for rule in RULES.rules for example in (*rule.allow, *rule.block)]
+    examples = [example.text for rule in RULES.rules for example in (*rule.allow, *rule.catch)]
     assert sorted({example for example in examples if examples.count(example) > 1}) == []
+
+
+def test_minors_and_terrorism_are_locked():
+    assert {rule.category for rule in RULES.rules if rule.locked} >= {"minors", "illegal_content"}
+    assert all(rule.locked and rule.severity is Severity.CRITICAL for rule in RULES.rules if rule.category == "minors")
 
 
 @pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
@@ -54,33 +85,6 @@ def test_a_reason_is_one_public_sentence(rule):
     assert rule.reason[0].isupper()
     assert rule.reason.endswith(".")
     assert re.search(r"[.!?] ", rule.reason) is None
-
-
-def full_width(text):
-    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
-
-
-DISGUISES = {
-    "zero_width": "\u200b".join,
-    "soft_hyphen": "\u00ad".join,
-    "combining": lambda text: "".join(c + "\u0301" if c.isalpha() else c for c in text),
-    "full_width": full_width,
-    "upper_case": str.upper,
-    "wide_spaces": lambda text: text.replace(" ", " \u3000\n"),
-    "bold": lambda text: "".join(chr(0x1D41A + ord(c) - ord("a")) if "a" <= c <= "z" else c for c in text.lower()),
-}
-
-
-@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES.keys())
-@pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
-def test_disguised_block_examples_are_still_caught(rule, disguise):
-    assert [example for example in rule.block if not rule.catches(disguise(example))] == []
-
-
-@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES.keys())
-def test_disguised_allow_examples_are_still_allowed(disguise):
-    examples = [disguise(example) for rule in RULES.rules for example in rule.allow]
-    assert [example for example in examples if decide(example) is not Decision.ALLOW] == []
 
 
 def test_spaces_between_chinese_characters_do_not_hide_them():
@@ -96,8 +100,8 @@ def test_minors_are_recognised_by_any_age_below_eighteen(age):
 
 @pytest.mark.parametrize("age", [18, 21, 35, 70])
 def test_adult_ages_are_not_taken_for_minors(age):
-    assert decide(f"a {age} year old man, nude statue") is Decision.ALLOW
-    assert decide(f"{age}岁老人的裸体雕像") is Decision.ALLOW
+    assert not any(each.startswith("minors") for each in caught_by(f"a {age} year old man, nude statue"))
+    assert not any(each.startswith("minors") for each in caught_by(f"{age}岁老人的裸体雕像"))
 
 
 @pytest.mark.parametrize(
@@ -129,13 +133,6 @@ def test_the_longest_hostile_text_is_read_to_its_end(unit):
     assert decide(text) is Decision.BLOCK
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
-def test_normalising_twice_changes_nothing_more_and_the_original_stays(text):
-    once = normalise(text)
-    assert normalise(once) == once
-    assert readings(text)[0].text.split() == text.split()
-
-
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=100))
 def test_findings_never_repeat_a_text(text):
     secret = "wjkqzx" + "".join(c for c in text if c.isalpha())
@@ -147,5 +144,6 @@ def test_findings_never_repeat_a_text(text):
 
 def test_the_readme_lists_every_rule_with_its_title_and_decision():
     readme = resources.files("policy").joinpath("README.md").read_text("utf-8")
-    listed = re.findall(r"^\| `([a-z_]+-\d\d)` \| (.+?) \| (\w+) \|$", readme, flags=re.MULTILINE)
-    assert listed == [(rule.id, rule.title, rule.decision.value) for rule in RULES.rules]
+    listed = re.findall(r"^\| `([a-z_]+-\d\d)` \| (.+?) \| (\w+) \| (\w+) \|$", readme, flags=re.MULTILINE)
+    rules = [(rule.id, rule.title, rule.severity.value, rule.actions[Stage.REQUEST].value) for rule in RULES.rules]
+    assert listed == rules

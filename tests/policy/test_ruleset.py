@@ -1,139 +1,314 @@
 import pytest
 
-from policy import RuleError
+from policy import Decision, RuleError, RuleScreener, TextSubject
 from policy.ruleset import parse_rule_set
-from tests.policy.documents import rule_document, rule_fields
+from tests.policy.documents import (
+    CHINESE,
+    ENGLISH,
+    NOTHING,
+    REVIEW,
+    category,
+    language,
+    operator,
+    rule_fields,
+    small_set,
+    terms,
+    written,
+)
 
-VOCABULARY = {"version": "2026.01.02", "terms": {"lamp": {"en": ["lamps?", "lantern"], "zh": ["灯"]}}}
+BOTH = (language("en"), language("zh"))
 
 
-def only_rule(**changes):
-    return parse_rule_set({"vocabulary": VOCABULARY, "minors": rule_document(**changes)}).rules[0]
+def caught(rule_set, text, **subject):
+    return {match.rule.id for match in RuleScreener(rule_set).matches(TextSubject(name="prompt", text=text, **subject))}
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"any": ["(open"]}, "minors: minors-01: invalid pattern"),
-        ({"any": [r"(a)\1"]}, "minors: minors-01: invalid pattern"),
-        ({"any": ["(?=ahead)"]}, "minors: minors-01: invalid pattern"),
-        ({"any": ["a{1001}"]}, "minors: minors-01: invalid pattern"),
-        ({"any": ["(?:(?:a{100}){100}){100}"]}, "minors: minors-01: invalid pattern"),
-        ({"any": ["x*"]}, "matches the empty text"),
-        ({"any": [""]}, "any must be a list of one or more texts"),
-        ({"any": []}, "any must be a list of one or more texts"),
-        ({"any": "forbidden"}, "any must be a list"),
-        ({"any": [1]}, "any must be a list"),
-        ({"any": ["<unheard>"]}, "minors: minors-01: unknown term <unheard>"),
-        ({"any": None}, "needs any, all or both"),
-        ({"all": [["forbidden"]]}, "all must be a list of two or more lists"),
-        ({"all": ["forbidden", "lamp"]}, "all must be a list of one or more texts"),
-        ({"all": [["forbidden"], []]}, "all must be a list of one or more texts"),
-        ({"unless": []}, "unless must be a list"),
-        ({"id": None}, "rule number 1: missing field id"),
-        ({"id": "other-01"}, "id must be minors-NN"),
-        ({"id": "minors-1"}, "id must be minors-NN"),
-        ({"title": None}, "minors: minors-01: missing field title"),
+        ({"id": None}, "missing field id"),
+        ({"id": "other-01"}, "id must be art-NN"),
+        ({"id": "art-1"}, "id must be art-NN"),
+        ({"title": None}, "missing field title"),
+        ({"why": None}, "missing field why"),
         ({"reason": " "}, "reason must be a text that is not empty"),
-        ({"reason": 3}, "reason must be a text that is not empty"),
-        ({"decision": "allow"}, "decision must be block or review"),
-        ({"decision": "maybe"}, "decision must be block or review"),
-        ({"severity": "high"}, "minors: minors-01: unknown field severity"),
-        ({"allow": None}, "missing field allow"),
-        ({"block": None}, "missing field block"),
-        ({"block": []}, "block must be a list"),
-        ({"allow": ["a lamp"]}, "allow needs an English and a Chinese example"),
-        ({"block": ["禁止的灯"]}, "block needs an English and a Chinese example"),
+        ({"severity": "dire"}, "severity must be one of critical, high"),
+        ({"severity": ["high"]}, "severity must be one of"),
+        ({"actions": {"request": "block"}}, "missing field input_image"),
+        (
+            {"actions": REVIEW | {"request": "maybe"}},
+            "actions.request must be one of allow, review, block, got 'maybe'",
+        ),
+        ({"actions": REVIEW | {"reply": "block"}}, "unknown field reply"),
+        ({"severity": "critical", "actions": REVIEW}, "severity critical means action block"),
+        ({"severity": "notice", "actions": REVIEW}, "severity notice means action allow"),
+        ({"languages": []}, "languages must hold at least one"),
+        ({"languages": ["en", "zh", "fr"]}, "has no allow example in language fr"),
+        ({"applies_to": ["poem"]}, "applies_to must be one of prompt"),
+        ({"guards": ["fiction"]}, "severity high takes no such guards: fiction"),
+        ({"severity": "critical", "guards": ["negation"]}, "takes no such guards"),
+        ({"locked": "yes"}, "locked must be true or false"),
+        ({"when": [{}]}, "has one of any, two, all"),
+        ({"when": [{"any": ["lamp"], "two": ["lamp"]}]}, "has one of any, two, all"),
+        ({"when": [{"all": ["lamp"]}]}, "all names two lists or more"),
+        ({"when": [{"any": ["unheard"]}]}, "unknown term <unheard>"),
+        ({"when": [{"any": ["lamp"], "within": 9}]}, "within goes with all"),
+        ({"when": [{"all": ["lamp", "lamp"], "within": 0}]}, "lies in 1..400 bytes, got 0"),
+        ({"when": [{"all": ["lamp", "lamp"], "near": 9}]}, "unknown field near"),
+        ({"decision": "block"}, "unknown field decision"),
     ],
 )
 def test_a_malformed_rule_is_refused_by_name(changes, message):
-    with pytest.raises(RuleError) as caught:
-        parse_rule_set({"minors": rule_document(**changes)})
-    assert message in str(caught.value)
-    assert str(caught.value).startswith("minors: ")
+    with pytest.raises(RuleError) as error:
+        small_set(ENGLISH, lists={"lamp": ["lamp"]}, **changes)
+    assert message in str(error.value)
+    assert str(error.value).startswith("art.toml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"phrases": ["/(open/"]}, "invalid pattern"),
+        ({"phrases": [r"/(a)\1/"]}, "invalid pattern"),
+        ({"phrases": ["/(?=ahead)/"]}, "invalid pattern"),
+        ({"phrases": ["/a{1001}/"]}, "invalid pattern"),
+        ({"phrases": ["/x*/"]}, "matches the empty text"),
+        ({"phrases": [""]}, "phrases must be a list of texts"),
+        ({"phrases": "forbidden"}, "phrases must be a list"),
+        ({"phrases": [1]}, "phrases must be a list"),
+        ({"phrases": ["<unheard>"]}, "unknown term <unheard>"),
+        ({"unless": ["/(/"]}, "invalid pattern"),
+        ({"allow": []}, "has no allow example in language en"),
+        ({"catch": []}, "has no catch example in language en"),
+        ({"block": ["x"]}, "unknown field block"),
+    ],
+)
+def test_a_malformed_language_part_is_refused_by_name(changes, message):
+    with pytest.raises(RuleError, match="art") as error:
+        small_set(changes)
+    assert message in str(error.value)
+
+
+def test_a_rule_that_nothing_can_match_is_refused():
+    with pytest.raises(RuleError, match=r"art-01 needs a phrase or a \[\[rules.when\]\]"):
+        small_set({"phrases": []}, chinese={"phrases": []})
 
 
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({}, "minors: missing field category"),
-        (rule_document() | {"category": "privacy"}, "category must be the file's name"),
-        (rule_document() | {"version": "1"}, "version must be YYYY.MM.DD"),
-        (rule_document() | {"version": 20260101}, "version must be YYYY.MM.DD"),
-        (rule_document() | {"rules": []}, "rules must be a list"),
-        (rule_document() | {"rules": ["x"]}, "rule number 1 must be a table"),
-        (rule_document() | {"author": "x"}, "unknown field author"),
-        (rule_document(rule_fields(), rule_fields()), "minors-01: id already used in minors"),
+        (category(title=None), "art.toml: missing field title"),
+        (category(name="art", category="poetry"), "category must be the file's name, got 'poetry'"),
+        (category(version="1"), "version must be YYYY.MM.DD"),
+        (category(version=20260101), "version must be YYYY.MM.DD"),
+        (category(rules=[]), "rules must hold at least one table"),
+        (category(rules=["x"]), "rules must be a list of tables"),
+        (category(author="x"), "unknown field author"),
+        (category(rule_fields(), rule_fields()), "art-01: id already used in art.toml"),
     ],
 )
-def test_a_malformed_document_is_refused_by_name(document, message):
-    with pytest.raises(RuleError) as caught:
-        parse_rule_set({"minors": document})
-    assert message in str(caught.value)
+def test_a_malformed_category_is_refused_by_name(document, message):
+    with pytest.raises(RuleError) as error:
+        parse_rule_set([document, *BOTH])
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "terms",
+    ("document", "message"),
     [
-        [],
-        {"lamp": []},
-        {"lamp": {"en": ["lamp"]}},
-        {"lamp": {"en": [], "zh": ["灯"]}},
-        {"lamp": {"en": ["("], "zh": ["灯"]}},
+        (language("en", language="fr"), "language must be the folder's, en"),
+        (language("en", {"art-02": ENGLISH}), "there is no rule art-02 in category art"),
+        (language("en", category="poetry"), "there is no rule art-01 in category poetry"),
+        (language("en", {"art-01": "x"}), "must be a table"),
+        (language("en", ["x"]), "rules must be a table"),
+        (terms(lamp=[]), "lamp must hold at least one"),
+        (terms(lamp=["/(/"]), "invalid pattern"),
+        (terms(lamp=["<lamp>"]), "term <lamp> refers to itself"),
+        (terms(lamp=["<wick>"], wick=["<lamp>"]), "refers to itself"),
+        (terms(Lamp=["x"]), "a name is made of a-z"),
+        (terms("en", "yesterday", lamp=["x"]), "version must be"),
     ],
 )
-def test_a_malformed_vocabulary_is_refused_by_name(terms):
-    with pytest.raises(RuleError, match=r"^vocabulary: "):
-        parse_rule_set({"vocabulary": {"version": "2026.01.01", "terms": terms}})
+def test_a_malformed_language_document_is_refused_by_name(document, message):
+    others = [each for each in BOTH if each.name != document.name]
+    with pytest.raises(RuleError) as error:
+        parse_rule_set([category(), document, *others])
+    assert message in str(error.value)
 
 
-def test_any_one_pattern_is_enough():
-    rule = only_rule(any=["cellar", "attic"], all=[["<lamp>"], ["oil"]])
-    assert rule.catches("the attic")
-    assert rule.catches("oil for the lantern")
-    assert not rule.catches("a lantern")
+TEXT = """version = "2026.01.01"
+language = "en"
+category = "art"
+
+[rules.art-01]
+phrases = ["fine", 'regex']
+allow = ["a lamp"]
+catch = [
+  "a fine lamp",
+  "what a day",
+]
+"""
 
 
-def test_all_groups_must_occur_in_any_order():
-    rule = only_rule(any=None, all=[["<lamp>"], ["oil", "wick"]])
-    assert rule.catches("wick of a lamp")
-    assert rule.catches("lamp with a wick")
-    assert not rule.catches("lamp and lantern")
+def test_errors_say_the_file_and_the_line():
+    broken = written("en/art.toml", TEXT.replace("'regex'", r"'/\bopen(/'"))
+    with pytest.raises(RuleError, match=r"^en/art\.toml:6: invalid pattern"):
+        parse_rule_set([category(rule_fields(languages=["en"])), broken])
+    missing = parse_rule_set([category(rule_fields(languages=["en"])), written("en/art.toml", TEXT)])
+    with pytest.raises(RuleError, match=r"^en/art\.toml:10: art-01 misses its catch example"):
+        missing.check_examples()
+    wrong = written(
+        "art.toml", 'version = "2026.01.01"\ncategory = "art"\ntitle = "A"\nsummary = "B"\n[[rules]]\nid = "art-01"\n'
+    )
+    with pytest.raises(RuleError, match=r"^art\.toml:6: art-01: missing field actions"):
+        parse_rule_set([wrong])
 
 
-def test_a_name_alone_is_one_signal_of_two():
-    rule = only_rule(any=None, all=[["napoleon"], ["arrested"]])
-    assert not rule.catches("portrait of Napoleon")
-    assert rule.catches("Napoleon arrested")
+def test_one_phrase_is_enough_and_so_is_one_condition():
+    rules = small_set(
+        {"phrases": ["attic"]},
+        lists={"lamp": ["lamp", "lantern"], "oil": ["oil", "wick"]},
+        when=[{"all": ["lamp", "oil"]}, {"any": ["oil"]}],
+    )
+    assert caught(rules, "the attic")
+    assert caught(rules, "a wick")
+    assert not caught(rules, "a lantern")
 
 
-def test_english_terms_match_whole_words_and_chinese_ones_anywhere():
-    rule = only_rule(any=["<lamp>"])
-    assert not rule.catches("lampoon")
-    assert rule.catches("红灯笼")
-    assert rule.catches("一个lamp在桌上")
+def test_all_lists_must_occur_in_any_order():
+    rules = small_set(
+        {"phrases": []}, lists={"lamp": ["lamp"], "oil": ["oil", "wick"]}, when=[{"all": ["lamp", "oil"]}]
+    )
+    assert caught(rules, "wick of a lamp")
+    assert caught(rules, "lamp with a wick")
+    assert not caught(rules, "lamp and lamp")
+
+
+def test_one_word_that_is_in_both_lists_is_no_co_occurrence():
+    rules = small_set({"phrases": []}, lists={"one": ["lamp", "oil"], "two": ["lamp"]}, when=[{"all": ["one", "two"]}])
+    assert not caught(rules, "a lamp")
+    assert caught(rules, "a lamp and its oil")
+
+
+def test_distance_counts_where_it_is_said():
+    lists = {"lamp": ["lamp"], "oil": ["oil"]}
+    rules = small_set({"phrases": []}, lists=lists, when=[{"all": ["lamp", "oil"], "within": 12}])
+    assert caught(rules, "lamp with some oil")
+    assert not caught(rules, "lamp with something that is not oil")
+    assert caught(rules, "lamp, then nothing for a long time, then lamp oil")
+
+
+def test_two_different_terms_are_needed_where_two_are_asked_for():
+    rules = small_set({"phrases": []}, lists={"lamp": ["lamp", "lantern", "candle"]}, when=[{"two": ["lamp"]}])
+    assert not caught(rules, "a lamp, a lamp and lamps")
+    assert caught(rules, "a lamp and a candle")
+
+
+def test_english_matches_whole_words_and_chinese_anywhere():
+    rules = small_set({"phrases": ["lamp"]}, chinese={"phrases": ["灯"]})
+    assert not caught(rules, "lampoon")
+    assert caught(rules, "红灯笼")
+    assert caught(rules, "一个lamp在桌上")
 
 
 def test_an_exception_excuses_its_own_phrase_and_nothing_else():
-    rule = only_rule(unless=["not forbidden"])
-    assert not rule.catches("this is not forbidden")
-    assert rule.catches("this is not forbidden, that is forbidden")
+    rules = small_set({"unless": ["not forbidden"]})
+    assert not caught(rules, "this is not forbidden")
+    assert caught(rules, "this is not forbidden, that is forbidden")
 
 
 def test_an_exception_cannot_join_what_it_separates():
-    rule = only_rule(any=["forbidden"], unless=["not forbidden", "zzz"])
-    assert not rule.catches("not forbidden, forzzzbidden")
+    rules = small_set({"unless": ["/zzz/"]})
+    assert not caught(rules, "forzzzbidden")
+
+
+NEGATION = {"negation": ["no", "without"]}
+
+
+def test_a_negation_right_before_excuses_an_occurrence_and_no_other():
+    rules = small_set({}, lists=NEGATION, guards=["negation"])
+    assert not caught(rules, "no forbidden things")
+    assert not caught(rules, "without any visibly forbidden lamp")
+    assert caught(rules, "no, forbidden things")
+    assert caught(rules, "no forbidden things but a forbidden lamp")
+    assert caught(rules, "there is no end to it, and then came the forbidden lamp")
+
+
+def test_a_rule_without_the_guard_honours_no_negation():
+    assert caught(small_set({}, lists=NEGATION), "no forbidden things")
+
+
+def test_a_context_excuses_a_soft_rule_altogether():
+    rules = small_set({}, lists={"fiction": ["game art"]}, guards=["fiction"], severity="medium", actions=REVIEW)
+    assert not caught(rules, "game art of a forbidden city")
+    assert caught(rules, "a forbidden city")
+
+
+def test_a_rule_reads_the_texts_it_applies_to():
+    rules = small_set({}, applies_to=["purpose"])
+    assert not caught(rules, "forbidden")
+    assert caught(rules, "forbidden", wording="purpose")
+
+
+def test_matches_say_where_in_the_original_they_are():
+    text = "The  ＦＯＲＢＩＤＤＥＮ lamp"
+    (match,) = RuleScreener(small_set({})).matches(TextSubject(name="prompt", text=text))
+    assert [text[start:end] for start, end in match.spans] == ["ＦＯＲＢＩＤＤＥＮ"]
+
+
+def test_a_notice_allows_and_says_why():
+    rules = small_set({}, severity="notice", actions=NOTHING)
+    (finding,) = RuleScreener(rules).screen(TextSubject(name="prompt", text="forbidden"))
+    assert (finding.decision, finding.reason) == (Decision.ALLOW, "This is not made here.")
+
+
+def test_a_language_is_added_by_a_folder_alone():
+    french = language("fr", {"art-01": {"phrases": ["interdit"], "allow": ["une lampe"], "catch": ["lampe interdite"]}})
+    rules = parse_rule_set([category(), *BOTH, french])
+    assert rules.rules[0].languages == ("en", "fr", "zh")
+    assert caught(rules, "lampe interdit")
+
+
+def test_an_operator_adds_phrases_terms_and_rules():
+    lists = {"lamp": ["lamp"]}
+    mine = [
+        operator(category(rule_fields(id="art-acme-01", languages=["en"]), name="art")),
+        operator(language("en", {"art-acme-01": {"phrases": ["our brand"], "allow": ["x"], "catch": ["our brand"]}})),
+        operator(terms(lamp=["torch"])),
+    ]
+    rules = small_set({}, lists=lists, when=[{"any": ["lamp"]}], extra=mine)
+    assert caught(rules, "our brand") == {"art-acme-01"}
+    assert caught(rules, "a torch") == {"art-01"}
+
+
+def test_an_operator_cannot_weaken_a_locked_rule_by_exceptions():
+    weaker = operator(language("en", {"art-01": {"unless": ["forbidden"]}}))
+    with pytest.raises(RuleError, match="locked: it can be added to, not weakened"):
+        small_set({}, locked=True, extra=[weaker])
 
 
 def test_version_is_the_newest_and_the_digest_follows_the_content():
-    first = parse_rule_set({"vocabulary": VOCABULARY, "minors": rule_document()})
-    same = parse_rule_set({"minors": rule_document(), "vocabulary": VOCABULARY})
-    other = parse_rule_set({"vocabulary": VOCABULARY, "minors": rule_document(title="Another title")})
+    documents = [category(), *BOTH, terms(lamp=["lamp"])]
+    first, same = parse_rule_set(documents), parse_rule_set(documents[::-1])
+    other = parse_rule_set([category(summary="Other."), *documents[1:]])
     assert first.version == "2026.01.02"
     assert first.digest == same.digest != other.digest
 
 
 def test_versions_compare_as_numbers():
-    later = rule_document() | {"version": "2026.01.02.10"}
-    earlier = VOCABULARY | {"version": "2026.01.02.9"}
-    assert parse_rule_set({"vocabulary": earlier, "minors": later}).version == "2026.01.02.10"
+    documents = [category(version="2026.01.02.10"), *BOTH, terms("en", "2026.01.02.9", lamp=["lamp"])]
+    assert parse_rule_set(documents).version == "2026.01.02.10"
+
+
+def test_the_lexicon_holds_what_can_refuse_in_every_form():
+    rules = small_set(
+        {"phrases": ["stab+ victim"]}, lists={"lamp": ["lamp"], "unused": ["quietly"]}, when=[{"any": ["lamp"]}]
+    )
+    lexicon = rules.lexicon
+    assert {"stabbing", "victims", "lamp", "lamps"} <= lexicon.words
+    assert "quietly" not in lexicon.words
+    assert "禁止" in lexicon.chinese
+
+
+def test_chinese_examples_count_for_chinese():
+    assert small_set({}).rules[0].catch[-1].text == CHINESE["catch"][0]
