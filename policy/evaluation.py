@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from policy.corpus import LabelledLine
@@ -194,7 +195,7 @@ def evaluate(judged: Sequence[Judged]) -> Evaluation:
         everything=rates(judged),
         languages={name: rates(group) for name, group in _grouped(judged, _languages).items()},
         labels={name: rates(group) for name, group in labelled.items()},
-        screeners={name: rates(judged, lambda answer, name=name: alone(answer, name)) for name in names},
+        screeners={name: rates(judged, partial(alone, screener=name)) for name in names},
         confusion={
             name: dict(Counter(each.answer.category for each in group if each.line.unsafe).most_common())
             for name, group in labelled.items()
@@ -235,6 +236,14 @@ def alone(answer: Answer, screener: str) -> Decision:
     if FRAME in answer.by_screener:
         return answer.by_screener[FRAME]
     return answer.by_screener.get(screener, Decision.ALLOW)
+
+
+def categories_of(confusion: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return the categories found in a confusion, the most frequent first, nothing found last."""
+    totals: Counter[str] = Counter()
+    for row in confusion.values():
+        totals.update(row)
+    return sorted(totals, key=lambda name: (name == NOTHING_FOUND, -totals[name], name))
 
 
 def misses(judged: Iterable[Judged]) -> list[Judged]:

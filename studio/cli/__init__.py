@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from studio import __version__
-from studio.cli import adapters, bench, db, demo, edit, keys, models, records, serve
+from studio.cli import adapters, bench, db, demo, edit, keys, models, policy, records, serve
 
 app = typer.Typer(
     name="studio",
@@ -22,6 +22,7 @@ app.add_typer(edit.app, name="edit")
 app.add_typer(records.app, name="records")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(policy.app, name="policy")
 app.add_typer(adapters.loras, name="loras")
 app.add_typer(adapters.embeddings, name="embeddings")
 app.add_typer(db.app, name="db")
@@ -36,25 +37,37 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; a problem prints one line that says what to do, never a traceback."""
+    try:
+        app()
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        _fail(told)
+
+
+def _told(error: Exception) -> str | None:
+    """Return the line for a problem we know, None for a fault of ours; only here are all kinds of problems imported."""
     import httpx
     from sqlalchemy.exc import SQLAlchemyError
 
     from editing import EditingError
+    from policy import PolicyError
     from storage import StorageError
     from studio.client import StudioProblem
     from studio.problems import Problem
     from studio.settings import SettingsError
 
-    try:
-        app()
-    except StudioProblem as problem:
-        _fail(f"{problem.document.get('code', 'problem')}: {problem}")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        _fail(f"the studio cannot be reached: {error}; is it running, and is --url its address?")
-    except (EditingError, Problem) as error:
-        _fail(f"{error.code}: {error}")
-    except (SettingsError, StorageError, SQLAlchemyError, OSError) as error:
-        _fail(f"{type(error).__name__}: {error}")
+    match error:
+        case StudioProblem():
+            return f"{error.document.get('code', 'problem')}: {error}"
+        case httpx.HTTPError() | httpx.InvalidURL():
+            return f"the studio cannot be reached: {error}; is it running, and is --url its address?"
+        case EditingError() | Problem():
+            return f"{error.code}: {error}"
+        case SettingsError() | PolicyError() | StorageError() | SQLAlchemyError() | OSError():
+            return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _fail(message: str) -> None:
