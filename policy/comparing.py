@@ -89,7 +89,7 @@ class Change:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """What made the difference: rules that only the second names (`+`) or only the first (`-`), else all of them."""
+        """What made the difference: rules that only the second names (`+`) or only the first (`-`), else all."""
         before, after = set(self.before.rules), set(self.after.rules)
         found = (*(f"+{rule}" for rule in sorted(after - before)), *(f"-{rule}" for rule in sorted(before - after)))
         return found or tuple(sorted(after))
