@@ -1,26 +1,81 @@
-"""Makes the readings of a text."""
+"""Makes the readings of a text: in which order, in how many rounds, and how many. Pure.
 
-import re
-import unicodedata
+The plan:
 
+1. Codes are undone on the text in its own case, layer by layer: an escape may hide base64.
+2. The canonical reading is made of that.
+3. Each further reading builds on the last, so that a text with several disguises is read without any of them; each
+   is kept, so that none can hide what the one before it showed. A reading that finds nothing to undo costs a look.
+4. Another round follows as long as the last one changed something: letters joined may be leetspeak.
+
+All bounds are fixed: at most `MOST_READINGS` readings of one text, in at most `ROUNDS` rounds.
+"""
+
+from collections.abc import Callable
+
+from policy.readings import tables
+from policy.readings.canonical import Canonical, spaced
+from policy.readings.confusables import Confusables
+from policy.readings.decodings import decoded
+from policy.readings.leetspeak import letters_for_signs
 from policy.readings.lexicon import Lexicon
-from policy.readings.reading import Edit, Reading, as_written, read_with
+from policy.readings.masked import Masked
+from policy.readings.pinyin import Pinyin
+from policy.readings.reading import Reading, as_written
+from policy.readings.reversals import text_turned, words_turned
+from policy.readings.separators import joined
+from policy.readings.split_characters import SplitCharacters
+from policy.readings.syntax import put_together, without_syntax
+from policy.readings.typing_errors import TypingErrors
+from policy.readings.vocabulary import Vocabulary
+from policy.readings.words_apart import apart
 
-_DROPPED_CATEGORIES = frozenset({"Cf", "Cc", "Mn", "Me"})
-_CHINESE = r"[\u3400-\u9fff\uf900-\ufaff]"
-_SPACES = re.compile(rf"(?<={_CHINESE})\s+(?={_CHINESE})|\s\s+|[^\S ]|^\s+|\s+$")
+MOST_READINGS = 12
+ROUNDS = 2
+LAYERS = 3
+"""How many codes may lie around each other."""
+
+MOST_GROWTH = 2
+"""How many times as long as the text a reading may be; a longer one is not made."""
+
+Step = Callable[[Reading], Reading]
 
 
 class Reader:
     """Reads texts with one lexicon."""
 
     def __init__(self, lexicon: Lexicon) -> None:
-        """Take the words to look for.
+        """Open the tables and index the words.
 
         Args:
             lexicon: Words of the rules.
+
+        Raises:
+            PolicyError: A package whose tables are needed is not installed.
         """
-        self._lexicon = lexicon
+        vocabulary = Vocabulary(lexicon, tables.english())
+        self._vocabulary = vocabulary
+        self._canonical = Canonical(tables.simplified())
+        confusables, split = Confusables(tables.look_alikes()), SplitCharacters(tables.split_characters())
+        typing_errors, masked, pinyin = (
+            TypingErrors(vocabulary),
+            Masked(vocabulary),
+            Pinyin(vocabulary, tables.pinyin()),
+        )
+        self._steps: tuple[Step, ...] = (
+            lambda reading: confusables.read(reading, vocabulary),
+            lambda reading: letters_for_signs(reading, vocabulary),
+            masked.filled,
+            lambda reading: without_syntax(reading, vocabulary),
+            lambda reading: joined(reading, vocabulary),
+            typing_errors.unrepeated,
+            lambda reading: apart(reading, vocabulary),
+            lambda reading: words_turned(reading, vocabulary),
+            typing_errors.repaired,
+            lambda reading: split.read(reading, vocabulary),
+            pinyin.spelt,
+            pinyin.sounded,
+        )
 
     def read(self, text: str) -> tuple[Reading, ...]:
         """Return every reading of a text.
@@ -29,30 +84,54 @@ class Reader:
             text: Any text without lone surrogates.
 
         Returns:
-            One or more readings, no two with the same text. The first is the text as it was written.
+            1..MOST_READINGS readings, no two with the same text. The first is the text as it was written.
         """
         written = as_written(text)
-        canonical = _spaced(_folded(written))
-        return (written,) if canonical.text == text else (written, canonical)
+        kept = {text: written}
 
+        # 1, 2: codes, then the canonical reading, of the text with and without them.
+        plain = self._canonical.canonical(written)
+        kept.setdefault(plain.text, plain)
+        open_text = self._opened(written)
+        base = plain if open_text is written else self._canonical.canonical(open_text)
+        self._keep(kept, base, written)
 
-def _folded(written: Reading) -> Reading:
-    text = written.text
-    if text.isascii():  # as long as before, so no edits are needed to find the way back
-        return Reading(name="canonical", text=text.lower(), parent=written)
-    edits = []
-    for position, character in enumerate(text):
-        folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", character).casefold())
-        kept = "".join(c for c in folded if c.isspace() or unicodedata.category(c) not in _DROPPED_CATEGORIES)
-        if kept != character:
-            edits.append(Edit(position, position + 1, kept))
-    return read_with(written, "canonical", edits)
+        # 3, 4: one reading on top of the other, in rounds; a text turned around is a reading beside the others.
+        self._keep_steps(kept, base, written)
+        turned = text_turned(base, self._vocabulary)
+        if turned is not base:
+            self._keep(kept, turned, written)
+            self._keep_steps(kept, turned, written)
+        return tuple(kept.values())
 
+    def _opened(self, written: Reading) -> Reading:
+        """Undo codes, layer by layer."""
+        opened, clean = written, self._canonical.cleaned(written)
+        for _ in range(LAYERS):
+            layer = decoded(clean, self._vocabulary)
+            if layer is clean:
+                break
+            opened = layer
+            clean = self._canonical.cleaned(layer)
+        return opened
 
-def _spaced(reading: Reading) -> Reading:
-    edits = []
-    for match in _SPACES.finditer(reading.text):
-        inner = match.start() > 0 and match.end() < len(reading.text)
-        between = inner and not re.fullmatch(_CHINESE, reading.text[match.start() - 1])
-        edits.append(Edit(match.start(), match.end(), " " if between else ""))
-    return read_with(reading, "canonical", edits)
+    def _keep_steps(self, kept: dict[str, Reading], reading: Reading, written: Reading) -> None:
+        before = reading
+        reading = put_together(reading, self._vocabulary)
+        if reading is not before:
+            self._keep(kept, reading, written)
+        for _ in range(ROUNDS):
+            before = reading
+            for step in self._steps:
+                read = step(reading)
+                if read is not reading:
+                    reading = spaced(read)
+                    self._keep(kept, reading, written)
+            if reading is before:
+                break
+
+    @staticmethod
+    def _keep(kept: dict[str, Reading], reading: Reading, written: Reading) -> None:
+        short_enough = len(reading.text) <= MOST_GROWTH * max(len(written.text), 1)
+        if len(kept) < MOST_READINGS and short_enough:
+            kept.setdefault(reading.text, reading)

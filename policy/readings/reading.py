@@ -109,3 +109,12 @@ def read_with(parent: Reading, name: str, edits: Iterable[Edit]) -> Reading:
         edits=tuple(kept),
         _starts=tuple(starts),
     )
+
+
+def without_overlaps(edits: Iterable[Edit]) -> list[Edit]:
+    """Return edits in order, without those that overlap one before them."""
+    kept: list[Edit] = []
+    for edit in sorted(edits):
+        if not kept or kept[-1].end <= edit.start:
+            kept.append(edit)
+    return kept

@@ -1,0 +1,76 @@
+"""Letters that look like Latin ones: a Cyrillic `а`, a turned `ɐ`, a small capital. Pure.
+
+A word with Latin letters in it, or one made of nothing but look-alikes, is read in Latin letters. A word with a letter
+that looks like no Latin one is honest Russian or Greek and stays.
+"""
+
+import re
+from collections.abc import Mapping
+
+from policy.readings.reading import Edit, Reading, read_with
+from policy.readings.vocabulary import CHINESE, Vocabulary
+
+_WORD = re.compile(rf"[^\s!-@\[-`{{-~{CHINESE}]+")
+
+# What the Unicode table leaves out: letters turned upside down, small capitals, and a few used in leetspeak.
+_TURNED = dict(zip("ɐqɔpǝɟƃɥᴉɾʞʅɯuodbɹsʇnʌʍxʎz", "abcdefghijklmnopqrstuvwxyz", strict=True))
+_MORE = {
+    **{turned: letter for turned, letter in _TURNED.items() if not turned.isascii()},
+    **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True)),
+    **dict(zip("авекмнорстухіјѕԁԛԝєзпияґ", "abekmhopctyxijsdqweenrar"[:24], strict=False)),
+    "ø": "o", "đ": "d", "ħ": "h", "ł": "l", "ŧ": "t", "ı": "i", "ſ": "s", "æ": "ae", "œ": "oe", "ß": "ss", "ð": "d",
+    "α": "a", "β": "b", "γ": "y", "δ": "d", "ε": "e", "η": "n", "ι": "i", "κ": "k", "μ": "u", "ν": "v", "ο": "o",
+    "ρ": "p", "σ": "o", "ς": "s", "τ": "t", "υ": "u", "χ": "x", "ω": "w", "°": "o", "¢": "c", "€": "e", "£": "l",
+    "¥": "y", "₦": "n", "₭": "k", "ⱥ": "a", "ɇ": "e", "ƙ": "k", "ɖ": "d", "ɗ": "d", "ի": "h", "ո": "n", "ս": "u",
+    "օ": "o", "ց": "g", "հ": "h", "ґ": "r", "ь": "b", "г": "r", "л": "n", "ш": "w", "щ": "w", "п": "n", "и": "u",
+    "я": "r", "з": "e", "є": "e", "Ꭺ": "a",
+}  # fmt: skip
+
+
+class Confusables:
+    """Reads look-alikes as Latin letters."""
+
+    def __init__(self, look_alikes: Mapping[str, str]) -> None:
+        """Take the table.
+
+        Args:
+            look_alikes: Characters with the Latin letter they look like.
+        """
+        self._letters = {**look_alikes, **_MORE}
+
+    def read(self, reading: Reading, vocabulary: Vocabulary) -> Reading:
+        """Return the reading with look-alikes as Latin letters, or itself."""
+        if reading.text.isascii():
+            return reading
+        edits = []
+        for match in _WORD.finditer(reading.text):
+            word = match[0]
+            if word.isascii():
+                continue
+            for start, latin in self._latin(word, vocabulary):
+                edits.append(Edit(match.start() + start, match.start() + start + 1, latin))
+        return read_with(reading, "confusables", edits)
+
+    def _latin(self, word: str, vocabulary: Vocabulary) -> list[tuple[int, str]]:
+        found, honest, latin = [], False, False
+        for position, character in enumerate(word):
+            if character.isascii():
+                latin = latin or character.isalpha()
+            elif character in self._letters:
+                found.append((position, self._letters[character]))
+            elif character.isalpha():
+                honest = True
+        if honest and not latin:
+            return []
+        if any(character in _TURNED for character in word) and not all(c.isascii() or c in self._letters for c in word):
+            return []
+        if _is_turned(word):
+            turned = "".join(_TURNED.get(character, character) for character in word)
+            if vocabulary.is_word(turned) or vocabulary.is_word(turned[::-1]):
+                return [(position, letter) for position, letter in enumerate(turned) if letter != word[position]]
+        return found
+
+
+def _is_turned(word: str) -> bool:
+    """Say whether a word may stand on its head: its plain letters are then letters that look like others, too."""
+    return any(not c.isascii() and c in _TURNED for c in word) and all(c in _TURNED for c in word)

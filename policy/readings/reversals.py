@@ -1,0 +1,40 @@
+"""Words and texts written backwards. Pure."""
+
+from policy.readings.reading import Edit, Reading, read_with
+from policy.readings.vocabulary import Vocabulary
+
+_SAFE_LENGTH = 4
+_SAFE_TERM = 3
+_SHARE = 2  # one odd word in so many, read backwards, must be a word for the whole text to be
+
+
+def words_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
+    """Return the reading with single words turned around, or itself."""
+    edits = []
+    for start, end, word in vocabulary.odd_words(reading.text):
+        if len(word) >= _SAFE_LENGTH and word[::-1] in vocabulary.words:
+            edits.append(Edit(start, end, word[::-1]))
+    return read_with(reading, "reversed_words", edits)
+
+
+def text_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
+    """Return the whole text turned around if it then makes more sense, or the reading itself."""
+    text = reading.text
+    odd = vocabulary.odd_words(text)
+    turned = sum(vocabulary.is_word(word[::-1]) for _, _, word in odd)
+    wanted = any(word[::-1] in vocabulary.words for _, _, word in odd)
+    if not (wanted and turned * _SHARE >= len(odd)) and not _is_turned_chinese(text, vocabulary):
+        return reading
+    return read_with(reading, "reversed_text", [Edit(0, len(text), text[::-1])])
+
+
+def _is_turned_chinese(text: str, vocabulary: Vocabulary) -> bool:
+    """Say whether a text holds longer Chinese terms backwards, or several short ones and none forwards."""
+    if text.isascii():
+        return False
+    around = text[::-1]
+    backwards = {(end - start, around[start:end]) for start, end in vocabulary.terms_in(around)}
+    backwards = {(length, term) for length, term in backwards if term != term[::-1] and length > 1}
+    if any(length >= _SAFE_TERM for length, _ in backwards):
+        return True
+    return len(backwards) > 1 and not any(end - start > 1 for start, end in vocabulary.terms_in(text))

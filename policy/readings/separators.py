@@ -1,0 +1,117 @@
+"""Words with something between their letters: `n a k e d`, `n.a.k.e.d`, `na-ked`, and gaps in Chinese words. Pure.
+
+Only letters that together are a word of the lexicon are joined, and only as the likeliest cut into words has it: the
+letters of `grape` spaced stay a grape.
+"""
+
+import re
+from itertools import pairwise
+
+from policy.readings.leetspeak import PLAIN
+from policy.readings.reading import Edit, Reading, read_with, without_overlaps
+from policy.readings.vocabulary import CHINESE, Vocabulary
+
+_UNIT = "[a-z0-9@$]"
+_BETWEEN = rf"[^a-z0-9@${CHINESE}]"
+_ROW = re.compile(rf"(?<!{_UNIT}){_UNIT}(?:{_BETWEEN}{{1,4}}{_UNIT}(?!{_UNIT})){{2,}}")
+_UNITS = re.compile(_UNIT)
+_PIECE = re.compile(r"[a-z]+")
+_GAP = re.compile(rf"(?<=[{CHINESE}])[^\w\s{CHINESE}]{{1,3}}(?=[{CHINESE}])|(?<=[{CHINESE}])_{{1,3}}(?=[{CHINESE}])")
+_STOPS = re.compile("[,.;:!?、。…]")
+_APOSTROPHES = "'’`"
+_LONGEST_GAP = 3
+_MOST_PIECES = 6
+_LONGEST_WORD = 20
+_SAFE_LENGTH = 5
+_SAFE_GLUED = 4
+_SAFE_TERM = 3
+
+
+def joined(reading: Reading, vocabulary: Vocabulary) -> Reading:
+    """Return the reading with separated letters joined, or itself."""
+    rows = list(_ROW.finditer(reading.text))
+    edits = _rows(rows, vocabulary)
+    edits += _pieces(reading.text, rows, vocabulary)
+    edits += _chinese_gaps(reading.text, vocabulary)
+    return read_with(reading, "separators", without_overlaps(edits))
+
+
+def _rows(rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:
+    """Single letters in a row."""
+    edits = []
+    for match in rows:
+        letters = "".join(_UNITS.findall(match[0])).translate(PLAIN)
+        words = vocabulary.in_row(letters)
+        if words is not None:
+            edits.append(Edit(match.start(), match.end(), words))
+    return edits
+
+
+def _pieces(text: str, rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:
+    """Pieces of a word, at least one of which is no word by itself; not the letters of a row, which are read whole."""
+    for row in rows:
+        text = f"{text[: row.start()]}{'0' * (row.end() - row.start())}{text[row.end() :]}"
+    tokens = [(match.start(), match.end(), match[0]) for match in _PIECE.finditer(text)]
+    odd = [not vocabulary.is_word(word) for _, _, word in tokens]
+    linked = [_links(text[left[1] : right[0]]) for left, right in pairwise(tokens)]
+    edits: list[Edit] = []
+    index = 0
+    while index < len(tokens) - 1:
+        count = _longest_join([*tokens[index : index + _MOST_PIECES]], odd[index:], linked[index:], vocabulary)
+        if count:
+            last = tokens[index + count - 1]
+            word = "".join(token[2] for token in tokens[index : index + count])
+            edits.append(Edit(tokens[index][0], last[1], word))
+        index += max(count, 1)
+    return edits
+
+
+def _links(gap: str) -> int:
+    """Say how a gap may lie inside a word: 0 not at all, 1 as a space, 2 as a mark."""
+    if gap == " ":
+        return 1
+    marks = 0 < len(gap) <= _LONGEST_GAP and not any(c.isspace() or c.isalnum() or c in _APOSTROPHES for c in gap)
+    return 2 if marks else 0
+
+
+def _longest_join(tokens: list[tuple[int, int, str]], odd: list[bool], linked: list[int], words: Vocabulary) -> int:
+    """Return how many pieces, from the first on, make a word of the lexicon; 0 if none do."""
+    found, word, spaced, strange = 0, tokens[0][2], False, odd[0]
+    for index in range(1, len(tokens)):
+        if not linked[index - 1] or len(word) > _LONGEST_WORD:
+            break
+        spaced = spaced or linked[index - 1] == 1
+        strange = strange or odd[index]
+        word += tokens[index][2]
+        enough = _SAFE_LENGTH if spaced else _SAFE_GLUED
+        if strange and len(word) >= enough and word in words.words:
+            found = index + 1
+    return found
+
+
+def _chinese_gaps(text: str, vocabulary: Vocabulary) -> list[Edit]:
+    """Signs between Chinese characters where a term of the lexicon lies across them."""
+    gaps = [(match.start(), match.end()) for match in _GAP.finditer(text)]
+    if not gaps:
+        return []
+    bare, after, position = [], {}, 0  # `after`: place in the bare text -> the gap that lay there
+    length = 0
+    for start, end in gaps:
+        bare.append(text[position:start])
+        length += start - position
+        after[length] = (start, end)
+        position = end
+    bare.append(text[position:])
+    kept = set()
+    for start, end in vocabulary.terms_in("".join(bare)):
+        inside = [after[place] for place in range(start + 1, end) if place in after]
+        if inside and _may_cross(text, inside, end - start):
+            kept.update(inside)
+    return [Edit(start, end, "") for start, end in sorted(kept)]
+
+
+def _may_cross(text: str, gaps: list[tuple[int, int]], term: int) -> bool:
+    """A comma or a full stop ends a phrase, unless it stands between all characters of a longer term."""
+    if not any(_STOPS.search(text, start, end) for start, end in gaps):
+        return True
+    return term >= _SAFE_TERM and len(gaps) == term - 1

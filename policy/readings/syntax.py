@@ -1,0 +1,108 @@
+"""Signs that programs read and people do not: weights, BREAK, LoRA tags, Markdown, and words put together from parts.
+
+Pure. What stood in one word is put together only if the parts alone are not words: `(wea:1.3)(pon:1.2)` is a weapon,
+`(red:1.2)(car:1.1)` stays two words.
+"""
+
+import re
+
+from policy.readings.reading import Edit, Reading, read_with, without_overlaps
+from policy.readings.vocabulary import Vocabulary
+
+_TRIGGER = re.compile(r"[()\[\]{}<>*_`~|\\\"'+=]|\bbreak\b|\band\b|:\d|#")
+_WEIGHT = r"\s?:\s?-?\d{0,2}(?:\.\d{0,4})?"
+# In this order: a tag, a link, a weight before its bracket, a weight after one, keywords, brackets and marks.
+_MARK = re.compile(
+    rf"<(?P<kind>lora|lyco|hypernet|embedding|ti):(?P<named>[^<>:\n]{{1,100}})(?::[^<>\n]{{0,40}})?>"
+    r"|\]\((?:https?:|/|#)[^()\s]{0,200}\)"
+    rf"|{_WEIGHT}(?:{_WEIGHT})?[)\]}}]+"
+    r"|[)\]}]+[-+]?\d?\.\d{1,4}|[)\]}][-+]{1,5}"
+    r"|(?<=[a-z])(?:\+{2,6}|-{2,6})(?![a-z-])"
+    r"|\s?\b(?:break|addcomm|addcol|addrow)\b\s?"
+    r"|[()\[\]{}]+"
+    r"|</?(?:b|i|u|s|em|strong|span|code|del|ins|mark|sup|sub|br|p|div|a|font|small|big|wbr)(?:\s[^<>]{0,100})?/?>"
+    r"|\\(?=[()\[\]{}*_`~#<>:])"
+    r"|\*{1,3}|_{2,3}|`{1,3}|~~|\|\||(?<=[a-z])\|(?=[a-z])|(?:^|(?<=\n))[#>]{1,6}\s"
+)
+_EDGE_BEFORE = re.compile(r"[^\W\d_]+$")
+_EDGE_AFTER = re.compile(r"[^\W\d_]+")
+_LONGEST_EDGE = 24
+
+_QUOTED = r"(?:\"[^\"\n]{1,60}\"|'[^'\n]{1,60}'|“[^”\n]{1,60}”|‘[^’\n]{1,60}’|`[^`\n]{1,60}`|「[^」\n]{1,60}」)"
+_SUM = re.compile(rf"{_QUOTED}(?:\s{{0,2}}(?:\+|\.|&|,|\|\||and|plus|和|加)?\s{{0,2}}{_QUOTED})+")
+_PART = re.compile(_QUOTED)
+_ASSIGNED = re.compile(
+    rf"\b([a-z_]\w{{0,15}})\s{{0,2}}(?::=|=|:|\bis\b|\bare\b|\bbe\b|\bequals\b|是|为|等于)\s{{0,2}}({_QUOTED})"
+)
+_EXPRESSION = re.compile(
+    r"(?<![\w\"'])[a-z_]\w{0,15}(?:\s{0,2}(?:\+|\.|&|\|\||,|plus|and)\s{0,2}[a-z_]\w{0,15}\b)+"
+    r"|(?:\{[a-z_]\w{0,15}\}){2,}"
+)
+_NAME = re.compile(r"[a-z_]\w*")
+_JOINERS = frozenset({"plus", "and"})
+
+
+def without_syntax(reading: Reading, vocabulary: Vocabulary) -> Reading:
+    """Return the reading without weights, tags, brackets and Markdown, or itself."""
+    text = reading.text
+    if not _TRIGGER.search(text):
+        return reading
+    edits, end = [], -1
+    for start, stop, named in _marks(text):
+        between = "" if start == end else _between(text, start, stop, vocabulary)
+        edits.append(Edit(start, stop, f" {named} " if named else between))
+        end = stop
+    return read_with(reading, "syntax", edits)
+
+
+def _marks(text: str) -> list[tuple[int, int, str]]:
+    """Return marks, those that touch each other as one."""
+    merged: list[tuple[int, int, str]] = []
+    for match in _MARK.finditer(text):
+        named = (match["named"] or "").replace("_", " ")
+        if merged and merged[-1][1] == match.start() and not named and not merged[-1][2]:
+            merged[-1] = (merged[-1][0], match.end(), "")
+        else:
+            merged.append((match.start(), match.end(), named))
+    return merged
+
+
+def _between(text: str, start: int, stop: int, vocabulary: Vocabulary) -> str:
+    """Return what a mark is read as: nothing inside a word and at a word's edge, a space between two words."""
+    before = _EDGE_BEFORE.search(text[max(0, start - _LONGEST_EDGE) : start])
+    after = _EDGE_AFTER.match(text[stop : stop + _LONGEST_EDGE])
+    if before is None or after is None:
+        return ""
+    left, right = before[0], after[0]
+    if not (left + right).isascii() or (len(left) == 1 and len(right) == 1):
+        return "" if not left[-1].isascii() and not right[0].isascii() else " "
+    one_word = vocabulary.is_word(left + right) and not (vocabulary.is_word(left) and vocabulary.is_word(right))
+    return "" if one_word or text[start:stop].strip("*_`~\\") == "" else " "
+
+
+def put_together(reading: Reading, vocabulary: Vocabulary) -> Reading:
+    """Return the reading with quoted parts put together, `"nak" + "ed"`, and named parts, `a + b`; or itself."""
+    text = reading.text
+    if _PART.search(text) is None:
+        return reading
+    assigned = [(match[1], match[2][1:-1]) for match in _ASSIGNED.finditer(text)]
+    values = dict(assigned)
+    edits = []
+    for match in _SUM.finditer(text):
+        parts = [part[1:-1] for part in _PART.findall(match[0])]
+        whole = "".join(part.strip() for part in parts)
+        if "+" in match[0] or vocabulary.said(whole) - set().union(*map(vocabulary.said, parts)):
+            edits.append(Edit(match.start(), match.end(), whole))
+    for match in _EXPRESSION.finditer(text) if len(values) > 1 else ():
+        names = [name for name in _NAME.findall(match[0]) if name not in _JOINERS or name in values]
+        if all(name in values for name in names):
+            edits.append(Edit(match.start(), match.end(), "".join(values[name] for name in names)))
+    edits = without_overlaps(edits)
+    if len(assigned) > 1 and not edits:
+        edits = _listed(text, "".join(value for _, value in assigned), vocabulary)
+    return read_with(reading, "put_together", edits)
+
+
+def _listed(text: str, whole: str, vocabulary: Vocabulary) -> list[Edit]:
+    """Parts that are named and never added up in a way that is understood: all of them, in order, after the text."""
+    return [Edit(len(text), len(text), f" {whole}")] if vocabulary.speaks(whole) else []

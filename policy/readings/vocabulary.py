@@ -1,0 +1,166 @@
+"""The lexicon beside ordinary English: what is a word, what is wanted, and where a row of letters falls into words. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from policy.readings.lexicon import Lexicon
+
+CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+"""Ranges of Chinese characters, for the inside of a character class."""
+
+_WORD = re.compile(r"[a-z]+")
+_ODD = re.compile(r"[a-z]{3,}(?![a-z'’])")  # not the `couldn` of `couldn't`
+_LONGEST_PIECE = 16
+_UNLISTED_COST = 11.0  # of a word of the lexicon that the English list does not hold: that of a rare word
+_LETTER_COST = 16.0  # of a letter that belongs to no word: dearer than any word
+_FRAGMENT = 2  # the English list holds abbreviations of this length; only these are taken for words
+_SHORT_WORDS = frozenset(
+    [
+        "a",
+        "i",
+        "am",
+        "an",
+        "as",
+        "at",
+        "be",
+        "by",
+        "do",
+        "go",
+        "he",
+        "if",
+        "in",
+        "is",
+        "it",
+        "me",
+        "my",
+        "no",
+        "of",
+        "oh",
+        "on",
+        "or",
+        "so",
+        "to",
+        "up",
+        "us",
+        "we",
+    ],
+)
+_SAFE_IN_ROW = 4
+
+
+class Token(NamedTuple):
+    """A run of letters.
+
+    Attributes:
+        start: First code point.
+        end: One past the last.
+        word: The letters.
+    """
+
+    start: int
+    end: int
+    word: str
+
+
+class Vocabulary:
+    """What the readings know about words."""
+
+    def __init__(self, lexicon: Lexicon, english: Mapping[str, float]) -> None:
+        """Take the words.
+
+        Args:
+            lexicon: Words of the rules.
+            english: Ordinary words with their cost; see `tables.english`.
+        """
+        self.words = lexicon.words
+        self.chinese = lexicon.chinese
+        self._english = english
+        self._lengths: dict[str, tuple[int, ...]] = {}
+        for term in sorted(lexicon.chinese, key=len, reverse=True):
+            known = self._lengths.get(term[:1], ())
+            if len(term) not in known:
+                self._lengths[term[:1]] = (*known, len(term))
+
+    def is_english(self, word: str) -> bool:
+        """Say whether a word is ordinary English, which no reading changes."""
+        return word in _SHORT_WORDS if len(word) <= _FRAGMENT else word in self._english
+
+    def is_word(self, word: str) -> bool:
+        """Say whether a word is ordinary English or one of the lexicon."""
+        return word in self.words or self.is_english(word)
+
+    def odd_words(self, text: str) -> list[Token]:
+        """Return the words of three letters or more that are neither English nor in the lexicon.
+
+        Args:
+            text: Lower case.
+        """
+        return [
+            Token(match.start(), match.end(), match[0])
+            for match in _ODD.finditer(text)
+            if match[0] not in self._english and match[0] not in self.words
+        ]
+
+    def segment(self, letters: str) -> list[str]:
+        """Cut a row of letters into its likeliest words; linear in its length.
+
+        Args:
+            letters: Without spaces.
+
+        Returns:
+            The pieces, in order; a letter that belongs to no word stands alone.
+        """
+        best: list[tuple[float, int]] = [(0.0, 0)]
+        for end in range(1, len(letters) + 1):
+            choices = [(best[end - 1][0] + _LETTER_COST, end - 1)]
+            for start in range(max(0, end - _LONGEST_PIECE), end):
+                piece = letters[start:end]
+                if self.is_word(piece):
+                    cost = self._english.get(piece, _UNLISTED_COST)
+                    choices.append((best[start][0] + cost, start))
+            best.append(min(choices))
+        pieces, end = [], len(letters)
+        while end:
+            start = best[end][1]
+            pieces.append(letters[start:end])
+            end = start
+        return pieces[::-1]
+
+    def in_row(self, letters: str) -> str | None:
+        """Return a row of letters as words, if a word of the lexicon is among them.
+
+        Args:
+            letters: Without spaces. A word of three letters counts only if it is the whole row.
+        """
+        if letters in self.words:
+            return letters
+        if len(letters) <= _SAFE_IN_ROW:
+            return None
+        pieces = self.segment(letters)
+        if any(len(piece) >= _SAFE_IN_ROW and piece in self.words for piece in pieces):
+            return " ".join(pieces)
+        return None
+
+    def terms_in(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where Chinese terms of the lexicon stand: start and end, overlapping ones too."""
+        lengths = self._lengths
+        for start, character in enumerate(text):
+            for length in lengths.get(character, ()):
+                if text[start : start + length] in self.chinese:
+                    yield start, start + length
+
+    def said(self, text: str) -> set[str]:
+        """Return what a text says of the lexicon: words, and Chinese terms of two characters or more."""
+        words = {match[0] for match in _WORD.finditer(text)} & self.words
+        return words | {text[start:end] for start, end in self.terms_in(text) if end - start > 1}
+
+    def speaks(self, text: str) -> bool:
+        """Say whether a text says anything of the lexicon."""
+        return bool(self.said(text))
+
+    @cached_property
+    def sorted_words(self) -> tuple[str, ...]:
+        """Words of the lexicon in a fixed order, so that a choice among them is the same on every run."""
+        return tuple(sorted(self.words))
