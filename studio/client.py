@@ -75,10 +75,14 @@ class HttpClient:
         given = {name: value for name, value in members.items() if value is not None}
         path = f"/v1/controls/{given.pop('kind')}" if operation == "control_map" else f"/v1/{operation}"
         files = {name: (path.name, path.read_bytes()) for name, path in pictures.items()}
-        if files:
-            data = {name: form_text(value) for name, value in given.items()}
-            return self._json(self._http.post(path, data=data, files=files))
-        return self._json(self._http.post(path, json=given))
+        try:
+            if files:
+                data = {name: form_text(value) for name, value in given.items()}
+                return self._json(self._http.post(path, data=data, files=files))
+            return self._json(self._http.post(path, json=given))
+        except UnicodeEncodeError:  # half a pair cannot even be sent; the server would say the same
+            detail = "text must be Unicode without NUL and lone surrogates"
+            raise StudioProblem({"code": "text_invalid", "detail": detail}) from None
 
     def job(self, job_id: str) -> dict[str, Any]:
         """GET the job."""

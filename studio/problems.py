@@ -67,6 +67,7 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "base64_invalid": (422, "The image is neither base64 nor a digest"),
     "work_too_large": (422, "The request would take too long"),
     "image_refused": (422, "The picture was refused by the acceptable-use policy"),
+    "purpose_refused": (422, "The purpose was refused by the acceptable-use policy"),
     "name_refused": (422, "The name was refused by the acceptable-use policy"),
     # the service itself
     "queue_full": (503, "Too many jobs are waiting"),

@@ -77,10 +77,14 @@ def _report(job: dict[str, Any], out: Path, image: Callable[[str], bytes]) -> No
             path = _numbered(out, number)
             path.write_bytes(image(output["digest"]))
             typer.echo(f"{path}  ({_told(output)}checkpoint {job['checkpoint']}, record {job['record']})")
+        for notice in job["notices"]:
+            typer.echo(f"  {notice['rule']}: {notice['reason']}", err=True)
         return
     typer.echo(f"{job['state']}  (record {job['record']})", err=True)
     for reason in (job["verdict"] or {}).get("reasons", []):
         typer.echo(f"  {reason['rule']} in {reason['subject']}: {reason['reason']}", err=True)
+    if job["appeal"]:
+        typer.echo(f"  {job['appeal']}", err=True)
     if job["error"]:
         typer.echo(f"  {job['error']['code']}: {job['error']['detail']}", err=True)
 

@@ -37,6 +37,7 @@ from studio.cli.edit_options import (
     Steps,
     Strength,
     Threshold,
+    Tolerance,
     TrueCfg,
     Url,
     Width,
@@ -67,6 +68,7 @@ def generate(
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
+    safety_tolerance: Tolerance = None,
     url: Url = None,
     key: Key = None,
     *,
@@ -75,7 +77,8 @@ def generate(
     """Make a picture from text: studio edit generate "a red circle on a sand background" -o out.png"""
     members: dict[str, Any] = {"prompt": prompt, "width": width, "height": height, "aspect_ratio": aspect}
     members |= guides(control, lora, reference, embedding) | _words(negative, true_cfg, flags=prompt_flags)
-    ask("generate", members | _sampling(seed, n, steps, guidance, checkpoint), {}, out, url, key)
+    members |= _common(seed, n, steps, guidance, checkpoint, safety_tolerance)
+    ask("generate", members, {}, out, url, key)
 
 
 @app.command()
@@ -97,6 +100,7 @@ def img2img(
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
+    safety_tolerance: Tolerance = None,
     url: Url = None,
     key: Key = None,
     *,
@@ -105,7 +109,14 @@ def img2img(
     """Make a whole picture anew from one: studio edit img2img photo.jpg "a red circle" --strength 0.7 -o out.png"""
     members: dict[str, Any] = {"prompt": prompt, "strength": strength, "width": width, "height": height}
     members |= guides(control, lora, reference, embedding) | _words(negative, true_cfg, flags=prompt_flags)
-    ask("img2img", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
+    ask(
+        "img2img",
+        members | _common(seed, n, steps, guidance, checkpoint, safety_tolerance),
+        {"image": picture},
+        out,
+        url,
+        key,
+    )
 
 
 @app.command()
@@ -138,6 +149,7 @@ def inpaint(
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
+    safety_tolerance: Tolerance = None,
     url: Url = None,
     key: Key = None,
     *,
@@ -149,7 +161,8 @@ def inpaint(
     members |= guides(control, lora, reference, embedding) | _words(negative, true_cfg, flags=prompt_flags)
     members |= _blend(grow, feather, join, seam_limit, seam_retries)
     pictures = {"image": picture, "mask": mask}
-    ask("inpaint", members | _sampling(seed, n, steps, guidance, checkpoint), pictures, out, url, key)
+    members |= _common(seed, n, steps, guidance, checkpoint, safety_tolerance)
+    ask("inpaint", members, pictures, out, url, key)
 
 
 @app.command()
@@ -182,6 +195,7 @@ def outpaint(
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
+    safety_tolerance: Tolerance = None,
     url: Url = None,
     key: Key = None,
     *,
@@ -192,7 +206,14 @@ def outpaint(
     members |= {"width": width, "height": height, "strength": strength, "prefill": prefill, "route": route}
     members |= guides(control, lora, reference, embedding) | _words(negative, true_cfg, flags=prompt_flags)
     members |= _blend(grow, feather, join, seam_limit, seam_retries)
-    ask("outpaint", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
+    ask(
+        "outpaint",
+        members | _common(seed, n, steps, guidance, checkpoint, safety_tolerance),
+        {"image": picture},
+        out,
+        url,
+        key,
+    )
 
 
 @app.command()
@@ -212,6 +233,7 @@ def erase(
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
+    safety_tolerance: Tolerance = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -219,7 +241,8 @@ def erase(
     members: dict[str, Any] = {"mask_polarity": mask_polarity, "threshold": threshold}
     members |= _blend(grow, feather, join, seam_limit, seam_retries)
     pictures = {"image": picture, "mask": mask}
-    ask("erase", members | _sampling(seed, n, steps, guidance, checkpoint), pictures, out, url, key)
+    members |= _common(seed, n, steps, guidance, checkpoint, safety_tolerance)
+    ask("erase", members, pictures, out, url, key)
 
 
 @app.command()
@@ -243,6 +266,7 @@ def instruct(
     steps: Steps = None,
     guidance: Guidance = None,
     checkpoint: CheckpointName = None,
+    safety_tolerance: Tolerance = None,
     url: Url = None,
     key: Key = None,
     *,
@@ -257,7 +281,14 @@ def instruct(
     members: dict[str, Any] = {"prompt": prompt, "width": width, "height": height, "aspect_ratio": aspect}
     members["others"] = [encoded(each) for each in other] if other else None
     members |= guides(None, lora, None, embedding) | _words(negative, true_cfg, flags=prompt_flags)
-    ask("instruct", members | _sampling(seed, n, steps, guidance, checkpoint), {"image": picture}, out, url, key)
+    ask(
+        "instruct",
+        members | _common(seed, n, steps, guidance, checkpoint, safety_tolerance),
+        {"image": picture},
+        out,
+        url,
+        key,
+    )
 
 
 @app.command()
@@ -272,6 +303,7 @@ def controls(
     ] = None,
     low: Annotated[int | None, typer.Option(help="Lower Canny threshold; 100 if absent.")] = None,
     high: Annotated[int | None, typer.Option(help="Upper Canny threshold; 200 if absent.")] = None,
+    safety_tolerance: Tolerance = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
@@ -280,6 +312,7 @@ def controls(
     Mend it and use it: studio edit img2img photo.jpg "a house" --control soft_edge:as_is=map.png -o out.png
     """
     members: dict[str, Any] = {"kind": kind, "detector": detector, "low": low, "high": high}
+    members["safety_tolerance"] = safety_tolerance
     ask("control_map", members, {"image": picture}, out, url, key)
 
 
@@ -319,10 +352,16 @@ def check(
     raise typer.Exit(1 if facts["values_differing_outside"] else 0)
 
 
-def _sampling(
-    seed: str | None, n: int | None, steps: int | None, guidance: float | None, checkpoint: str | None
+def _common(
+    seed: str | None,
+    n: int | None,
+    steps: int | None,
+    guidance: float | None,
+    checkpoint: str | None,
+    safety_tolerance: int | None,
 ) -> dict[str, Any]:
-    return {"seed": seed, "n": n, "steps": steps, "guidance": guidance, "checkpoint": checkpoint}
+    sampling = {"seed": seed, "n": n, "steps": steps, "guidance": guidance}
+    return {**sampling, "checkpoint": checkpoint, "safety_tolerance": safety_tolerance}
 
 
 def _blend(

@@ -22,6 +22,12 @@ Seed = Annotated[str | None, typer.Option(help="0..2^64-1; drawn and recorded if
 Steps = Annotated[int | None, typer.Option(help="Denoising steps.")]
 Guidance = Annotated[float | None, typer.Option(help="FLUX's distilled guidance.")]
 CheckpointName = Annotated[str | None, typer.Option("--checkpoint", help="Name from `studio models list`.")]
+Tolerance = Annotated[
+    int | None,
+    typer.Option(
+        "--safety-tolerance", help="How much the policy lets pass, 0 (strictest) up to the key's own; that if absent."
+    ),
+]
 Polarity = Annotated[MaskPolarity | None, typer.Option(help="Which part of the mask is edited.")]
 Strength = Annotated[float | None, typer.Option(help="Share of the schedule that is run, above 0 up to 1.")]
 Count = Annotated[
