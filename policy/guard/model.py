@@ -6,7 +6,8 @@ are the categories decoded, greedily, at most `ANSWER_TOKENS` of them.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ import torch
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from policy.guard.answering import AnsweringScreener
 from policy.guard.errors import (
     GuardNonsenseError,
     GuardTemplateError,
     GuardTextError,
     GuardWeightsError,
 )
-from policy.guard.judging import GuardReading, parse_table
+from policy.guard.judging import GuardReading
 from policy.guard.prompting import (
     ANSWER_TOKENS,
     CATEGORIES_PREFIX,
@@ -32,7 +32,6 @@ from policy.guard.prompting import (
     probe,
     shown,
 )
-from policy.guard.weights import GuardFiles, check_digests, file_digests
 
 TOKEN_LIMIT = 8_192
 """Tokens a question may have, the template's 270 included; a text with more blocks, it is not cut off."""
@@ -41,35 +40,15 @@ LEAST_MASS = 0.5
 """Share of all probability the three labels must hold together; less, and what answers is no guard."""
 
 
-def build(folder: str, device: str, digests: Mapping[str, str], table: Mapping[str, Any]) -> AnsweringScreener:
-    """Load the guard; called by name in its own process.
-
-    Args:
-        folder: Where it lies.
-        device: `auto`, `cpu`, `cuda`, `cuda:1` ...
-        digests: Of every file that may be loaded, by name.
-        table: The thresholds' document.
-
-    Raises:
-        GuardError: The files are not those that were digested, or not those of a guard.
-    """
-    files = GuardFiles(name="", folder=Path(folder), revision="local")
-    # Digested again, here: what is loaded is what the policy's version names, even by a child started weeks later.
-    found = file_digests(files)
-    check_digests(found, digests)
-    check_digests(digests, found)
-    return AnsweringScreener(GuardReader(files.folder, _device(device)), parse_table(table))
-
-
 class GuardReader:
     """A loaded model and its tokenizer."""
 
-    def __init__(self, folder: Path, device: torch.device) -> None:
+    def __init__(self, folder: Path, device: str) -> None:
         """Load and try both; nothing is downloaded, only safetensors are read, no code of the folder runs.
 
         Args:
             folder: In the layout of the hub.
-            device: Where the model runs; bfloat16 on a GPU, float32 on a CPU.
+            device: `auto`, `cpu`, `cuda`, `cuda:1` ...; bfloat16 on a GPU, float32 on a CPU.
 
         Raises:
             GuardWeightsError: Weights are missing, misshapen or not finite.
@@ -79,8 +58,8 @@ class GuardReader:
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        self._model = _load(folder, device)
-        self._device = device
+        self._device = _device(device)
+        self._model = _load(folder, self._device)
         self._ends = _end_tokens(self._model, self._tokenizer)
         self._limit = min(TOKEN_LIMIT, self._model.config.max_position_embeddings) - ANSWER_TOKENS
         self._controls = frozenset(self._tokenizer.added_tokens_decoder)
@@ -108,7 +87,7 @@ class GuardReader:
         tokens = self._question(text)
         # 2. The three labels, from one run over the question and one short run for each label of several tokens.
         cache, first = self._run(tokens, None)
-        safe, controversial, unsafe = self._probabilities(first, cache, len(tokens))
+        safe, controversial, unsafe = self._probabilities(first, cache)
         reading = GuardReading(safe=safe, controversial=controversial, unsafe=unsafe)
         if not matters(reading):
             return reading
@@ -158,15 +137,15 @@ class GuardReader:
             raise GuardNonsenseError("the model answered with numbers that are not finite")
         return out.past_key_values, torch.log_softmax(logits, dim=-1)
 
-    def _probabilities(self, first: torch.Tensor, cache: Any, length: int) -> tuple[float, float, float]:
+    def _probabilities(self, first: torch.Tensor, cache: Any) -> tuple[float, float, float]:
         sums = []
         for label in self._labels:
-            following, total = first, 0.0
-            for position, token in enumerate(label):
+            following, total = first, float(first[label[0]])
+            for before, token in pairwise(label):
+                cache, following = self._run([before], cache)
                 total += float(following[token])
-                if position + 1 < len(label):
-                    cache, following = self._run([token], cache)
-            cache.crop(length)
+            if len(label) > 1:
+                cache.crop(1 - len(label))  # back to the end of the question
             sums.append(total)
         logs = torch.tensor(sums, dtype=torch.float64)
         if float(logs.exp().sum()) < LEAST_MASS:

@@ -14,7 +14,7 @@ from policy.subjects import Subject, TextSubject, Wording
 from policy.tolerance import DEFAULT_TOLERANCE
 from policy.verdict import Finding
 
-BUILDER = "policy.guard.model:build"
+BUILDER = "policy.guard.process:build"
 """What the child calls; named, not imported, so that no server process imports torch."""
 
 ANSWER_LIMIT_S = 60.0
