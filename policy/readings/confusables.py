@@ -17,7 +17,6 @@ _TURNED = dict(zip("ɐqɔpǝɟƃɥᴉɾʞʅɯuodbɹsʇnʌʍxʎz", "abcdefghijklm
 _MORE = {
     **{turned: letter for turned, letter in _TURNED.items() if not turned.isascii()},
     **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True)),
-    **dict(zip("авекмнорстухіјѕԁԛԝєзпияґ", "abekmhopctyxijsdqweenrar"[:24], strict=False)),
     "ø": "o", "đ": "d", "ħ": "h", "ł": "l", "ŧ": "t", "ı": "i", "ſ": "s", "æ": "ae", "œ": "oe", "ß": "ss", "ð": "d",
     "α": "a", "β": "b", "γ": "y", "δ": "d", "ε": "e", "η": "n", "ι": "i", "κ": "k", "μ": "u", "ν": "v", "ο": "o",
     "ρ": "p", "σ": "o", "ς": "s", "τ": "t", "υ": "u", "χ": "x", "ω": "w", "°": "o", "¢": "c", "€": "e", "£": "l",
@@ -52,25 +51,17 @@ class Confusables:
         return read_with(reading, "confusables", edits)
 
     def _latin(self, word: str, vocabulary: Vocabulary) -> list[tuple[int, str]]:
-        found, honest, latin = [], False, False
-        for position, character in enumerate(word):
-            if character.isascii():
-                latin = latin or character.isalpha()
-            elif character in self._letters:
-                found.append((position, self._letters[character]))
-            elif character.isalpha():
-                honest = True
-        if honest and not latin:
+        """Return which places of a word hold which Latin letters."""
+        turned = _turned(word)
+        if turned and (vocabulary.is_word(turned) or vocabulary.is_word(turned[::-1])):
+            return [(position, letter) for position, letter in enumerate(turned) if letter != word[position]]
+        foreign = [(position, character) for position, character in enumerate(word) if not character.isascii()]
+        honest = any(character.isalpha() and character not in self._letters for _, character in foreign)
+        if honest and not any(character.isascii() and character.isalpha() for character in word):
             return []
-        if any(character in _TURNED for character in word) and not all(c.isascii() or c in self._letters for c in word):
-            return []
-        if _is_turned(word):
-            turned = "".join(_TURNED.get(character, character) for character in word)
-            if vocabulary.is_word(turned) or vocabulary.is_word(turned[::-1]):
-                return [(position, letter) for position, letter in enumerate(turned) if letter != word[position]]
-        return found
+        return [(position, self._letters[character]) for position, character in foreign if character in self._letters]
 
 
-def _is_turned(word: str) -> bool:
-    """Say whether a word may stand on its head: its plain letters are then letters that look like others, too."""
-    return any(not c.isascii() and c in _TURNED for c in word) and all(c in _TURNED for c in word)
+def _turned(word: str) -> str:
+    """Return a word that may stand on its head as it would stand on its feet, or nothing; plain letters turn, too."""
+    return "".join(map(_TURNED.__getitem__, word)) if all(character in _TURNED for character in word) else ""

@@ -11,6 +11,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from string import ascii_lowercase
 
 from policy.readings.reading import Edit, Reading, read_with, without_overlaps
 from policy.readings.vocabulary import Vocabulary
@@ -27,10 +28,10 @@ _DECIMAL = re.compile(r"(?<!\d)(?:\d{2,3}[ ,]{1,2}){2,}\d{2,3}(?!\d)")
 _MORSE = re.compile(r"(?<![.\-\w])[.\-]{1,5}(?:(?: |/| / |  )[.\-]{1,5}){2,}(?![.\-\w])")
 _WORD = re.compile(r"[A-Za-z]+")
 _ENOUGH = 12  # bytes from which a decoded stretch is no accident
-_MORSE_LETTERS = dict(zip(
-    [".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", "..", ".---", "-.-", ".-..", "--", "-.", "---", ".--.", "--.-", ".-.", "...", "-", "..-", "...-", ".--", "-..-", "-.--", "--.."],
-    "abcdefghijklmnopqrstuvwxyz", strict=True,
-))  # fmt: skip
+_MORSE_SIGNS = (
+    ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.."
+)
+_MORSE_LETTERS = dict(zip(_MORSE_SIGNS.split(" "), ascii_lowercase, strict=True))
 _LAST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
 _SHARE_OF_LETTERS = 0.7
@@ -68,9 +69,9 @@ def _escapes(text: str) -> list[Edit]:
         octal = match[0][0] == "\\" and match[0][1] != "x"
         codes = [int(each, 8) for each in match[0].split("\\")[1:]] if octal else None
         raw = bytes(codes) if codes else bytes.fromhex(re.sub(r"\\x|[%=]", "", match[0]))
-        plain = _as_text(raw)
-        if plain is not None:
-            edits.append(Edit(match.start(), match.end(), plain))
+        decoded_bytes = _as_text(raw)
+        if decoded_bytes is not None:
+            edits.append(Edit(match.start(), match.end(), decoded_bytes))
     return without_overlaps(edits)
 
 

@@ -95,8 +95,8 @@ def _drawn(reading: Reading, vocabulary: Vocabulary) -> Reading:
     for token in text.split(" "):
         if _DRAWINGS.search(token) and len(token) <= _LONGEST:
             word = _DRAWINGS.sub(lambda match: _DRAWN[match[0]], token)
-            word = word if word in vocabulary.words else _word(word, vocabulary)
-            if word is not None and word in vocabulary.words:
-                edits.append(Edit(position, position + len(token), word))
+            meant = word if word in vocabulary.words else _word(word, vocabulary)
+            if meant in vocabulary.words:
+                edits.append(Edit(position, position + len(token), meant or ""))
         position += len(token) + 1
     return read_with(reading, "leetspeak", edits)

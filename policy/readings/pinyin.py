@@ -1,13 +1,14 @@
-"""Chinese terms written by sound: in pinyin, `se qing`, mixed, `nv人`, or with other characters of the same sound. Pure.
+"""Chinese terms written by sound: pinyin, `se qing`, mixed, `nv人`, or other characters of the same sound. Pure.
 
-Only terms of the lexicon are read so. A window must hold a Latin syllable, and in a text without Chinese characters one
-that is no English word. Characters of the same sound are read only for terms of three characters or more, one of
+Only terms of the lexicon are read so. A window must hold a Latin syllable, and in a text without Chinese characters
+one that is no English word. Characters of the same sound are read only for terms of three characters or more, one of
 which stands there as it should: shorter ones meet by accident.
 """
 
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -106,7 +107,7 @@ class Pinyin:
     def _syllables(self, match: re.Match[str], *, linked: bool) -> list[_Unit]:
         word = match[1]
         odd = not self._vocabulary.is_word(word)
-        cuts = _cut(word) if odd or len(word) <= _LONGEST_SYLLABLE else []
+        cuts = _cut(word) if odd else []
         units = []
         start = match.start()
         for number, syllable in enumerate(cuts or [word]):
@@ -160,6 +161,7 @@ def _is_homophone(window: list[_Unit], term: str) -> bool:
     return len(term) >= _SAFE_TERM and all(unit.character for unit in window) and 0 < same < len(term)
 
 
+@lru_cache(maxsize=4096)
 def _cut(word: str) -> list[str]:
     """Cut a word into syllables, as few as possible; nothing if it is not made of them. Linear."""
     if len(word) > _LONGEST_TOKEN:

@@ -88,7 +88,9 @@ def read_with(parent: Reading, name: str, edits: Iterable[Edit]) -> Reading:
         name: Of the change; stands alone if the parent is the text as written or canonical, else after the parent's.
         edits: In order, not overlapping; an edit that changes nothing is allowed.
     """
-    kept, starts, pieces = [], [], []
+    kept: list[Edit] = []
+    starts: list[int] = []
+    pieces: list[str] = []
     position, length = 0, 0
     for edit in edits:
         before = parent.text[position : edit.start]

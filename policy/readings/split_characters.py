@@ -1,7 +1,7 @@
 """Chinese characters taken apart, `女干` for 奸, put together where a term of the lexicon then stands there. Pure.
 
-Many pairs are honest: `女子` is a woman, not 好. So a pair is read as one character only inside a term of two characters
-or more.
+Many pairs are honest: `女子` is a woman, not 好. So a pair is read as one character only inside a term of two
+characters or more.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class SplitCharacters:
         for edit in whole.edits:
             places[edit.start - shift] = edit
             shift += edit.end - edit.start - 1
-        kept = set()
+        kept = set[Edit]()
         for start, end in vocabulary.terms_in(whole.text):
             if end - start >= _SAFE_LENGTH:
                 kept.update(places[place] for place in range(start, end) if place in places)

@@ -13,17 +13,16 @@ pypinyin's character dictionary (MIT).
 
 import gzip
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
 from policy.errors import PolicyError
 
 _LONG_ENOUGH = 4  # the shortest words that the second list has and the first has not are no words
-_TRADE_COST = 11.0  # that of a rare word
+_SPOKEN_SCALE = 800.0  # the first list counts 5.6e11 words, the second 7e8
+_TRADE_COUNT = 1e7  # that of a rather rare word
 
 
 def _read(package: str, path: str) -> str:
@@ -32,7 +31,7 @@ def _read(package: str, path: str) -> str:
 
 
 def _read_bytes(package: str, path: str) -> bytes:
-    spec: ModuleSpec | None = find_spec(package)
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations or spec.loader is None:
         raise PolicyError(f"the package {package}, whose tables the readings need, is not installed")
     with open(f"{spec.submodule_search_locations[0]}/{path}", "rb") as file:  # noqa: PTH123 # no path is built
@@ -41,20 +40,15 @@ def _read_bytes(package: str, path: str) -> bytes:
 
 @cache
 def english() -> Mapping[str, float]:
-    """Return English words, lower case, with what each costs in a segmentation: minus the logarithm of its share."""
-    spoken = json.loads(gzip.decompress(_read_bytes("spellchecker", "resources/en.json.gz")))
-    costs = _costs({word: count for word, count in spoken.items() if len(word) >= _LONG_ENOUGH})
-    lines = [line.split() for line in _read("symspellpy", "frequency_dictionary_en_82_765.txt").splitlines()]
-    costs.update(_costs({word: int(count) for word, count in lines}))
+    """Return English words, lower case, with how often they occur; all counts on the first list's scale."""
+    lines = _read("symspellpy", "frequency_dictionary_en_82_765.txt").splitlines()
+    spoken: dict[str, float] = json.loads(gzip.decompress(_read_bytes("spellchecker", "resources/en.json.gz")))
+    counts = {word: count * _SPOKEN_SCALE for word, count in spoken.items() if len(word) >= _LONG_ENOUGH}
+    counts.update((word, float(count)) for word, count in map(str.split, lines))
     trade = [line for line in _read("policy.readings", "trade_words.txt").splitlines() if not line.startswith("#")]
     for word in " ".join(trade).split():
-        costs.setdefault(word, _TRADE_COST)
-    return costs
-
-
-def _costs(counts: Mapping[str, int]) -> dict[str, float]:
-    total = math.log(sum(counts.values()))
-    return {word: total - math.log(count) for word, count in counts.items()}
+        counts.setdefault(word, _TRADE_COUNT)
+    return counts
 
 
 @cache

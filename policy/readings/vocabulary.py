@@ -1,5 +1,6 @@
-"""The lexicon beside ordinary English: what is a word, what is wanted, and where a row of letters falls into words. Pure."""
+"""The lexicon beside ordinary English: what is a word, and where a row of letters falls into words. Pure."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -13,40 +14,11 @@ CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _WORD = re.compile(r"[a-z]+")
 _ODD = re.compile(r"[a-z]{3,}(?![a-z'’])")  # not the `couldn` of `couldn't`
 _LONGEST_PIECE = 16
+_LOG_OF_ALL = math.log(5.6e11)  # words counted for the English list
 _UNLISTED_COST = 11.0  # of a word of the lexicon that the English list does not hold: that of a rare word
 _LETTER_COST = 16.0  # of a letter that belongs to no word: dearer than any word
 _FRAGMENT = 2  # the English list holds abbreviations of this length; only these are taken for words
-_SHORT_WORDS = frozenset(
-    [
-        "a",
-        "i",
-        "am",
-        "an",
-        "as",
-        "at",
-        "be",
-        "by",
-        "do",
-        "go",
-        "he",
-        "if",
-        "in",
-        "is",
-        "it",
-        "me",
-        "my",
-        "no",
-        "of",
-        "oh",
-        "on",
-        "or",
-        "so",
-        "to",
-        "up",
-        "us",
-        "we",
-    ],
-)
+_SHORT_WORDS = "a i am an as at be by do go he if in is it me my no of oh on or so to up us we"
 _SAFE_IN_ROW = 4
 
 
@@ -72,11 +44,12 @@ class Vocabulary:
 
         Args:
             lexicon: Words of the rules.
-            english: Ordinary words with their cost; see `tables.english`.
+            english: Ordinary words with how often they occur; see `tables.english`.
         """
         self.words = lexicon.words
         self.chinese = lexicon.chinese
         self._english = english
+        self._short = frozenset(_SHORT_WORDS.split(" "))
         self._lengths: dict[str, tuple[int, ...]] = {}
         for term in sorted(lexicon.chinese, key=len, reverse=True):
             known = self._lengths.get(term[:1], ())
@@ -85,7 +58,7 @@ class Vocabulary:
 
     def is_english(self, word: str) -> bool:
         """Say whether a word is ordinary English, which no reading changes."""
-        return word in _SHORT_WORDS if len(word) <= _FRAGMENT else word in self._english
+        return word in self._short if len(word) <= _FRAGMENT else word in self._english
 
     def is_word(self, word: str) -> bool:
         """Say whether a word is ordinary English or one of the lexicon."""
@@ -118,8 +91,7 @@ class Vocabulary:
             for start in range(max(0, end - _LONGEST_PIECE), end):
                 piece = letters[start:end]
                 if self.is_word(piece):
-                    cost = self._english.get(piece, _UNLISTED_COST)
-                    choices.append((best[start][0] + cost, start))
+                    choices.append((best[start][0] + self._cost(piece), start))
             best.append(min(choices))
         pieces, end = [], len(letters)
         while end:
@@ -127,6 +99,11 @@ class Vocabulary:
             pieces.append(letters[start:end])
             end = start
         return pieces[::-1]
+
+    def _cost(self, word: str) -> float:
+        """Return minus the logarithm of a word's share of English texts."""
+        count = self._english.get(word)
+        return _UNLISTED_COST if count is None else _LOG_OF_ALL - math.log(count)
 
     def in_row(self, letters: str) -> str | None:
         """Return a row of letters as words, if a word of the lexicon is among them.
