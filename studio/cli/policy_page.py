@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from policy.evaluation import Evaluation, Rates, Share
 
+_FEWEST = 5
+"""Kinds with fewer texts say nothing and are left out; `--json` has them."""
+
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1f; --paper: #fdfdfb; --soft: #8883; --block: #b3261e;
   --review: #e0a100; }
@@ -55,10 +58,12 @@ def page(found: "Mapping[str, Evaluation]", together: "Evaluation", facts: Mappi
     if len(together.screeners) > 1:
         parts.append(_rates("Each screener alone", together.screeners))
     for name, each in found.items():
-        if each.labels:
-            parts.append(_rates(f"{Path(name).name}, by kind", each.labels))
-        if each.confusion:
-            parts.append(_confusion(f"{Path(name).name}: unsafe texts, kind by what was found", each.confusion))
+        kinds = {kind: rates for kind, rates in each.labels.items() if rates.texts >= _FEWEST}
+        confusion = {kind: row for kind, row in each.confusion.items() if sum(row.values()) >= _FEWEST}
+        if kinds:
+            parts.append(_rates(f"{Path(name).name}, by kind", kinds))
+        if confusion:
+            parts.append(_confusion(f"{Path(name).name}: unsafe texts, kind by what was found", confusion))
     title = "<title>What the policy does</title>"
     start = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{title}<style>{_STYLE}</style></head><body>'
     return f"{start}{''.join(parts)}</body></html>\n"

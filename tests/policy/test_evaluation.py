@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policy import Policy, TextSubject, allowing_finding
 from policy.corpus import CorpusError, LabelledLine, read_labelled_lines, read_lines
+from policy.cross_validation import CrossValidated, cross_validated
 from policy.evaluation import Answer, Judged, Share, alone, answer_of, evaluate, false_alarms, misses
 from policy.failures import Failure, failure_finding
+from policy.ruleset import parse_rule_set
 from policy.verdict import Decision, Finding, combine
+from tests.policy.documents import category, language
 
 ALLOW, REVIEW, BLOCK = Decision.ALLOW, Decision.REVIEW, Decision.BLOCK
 
@@ -185,3 +189,44 @@ def test_messages_never_repeat_a_text() -> None:
     with pytest.raises(CorpusError) as caught:
         list(read_labelled_lines(lines({"id": "a", "text": "b", "label": "a secret sentence"}), "corpus"))
     assert "secret" not in str(caught.value)
+
+
+class Trained:
+    """Reviews what it was trained on, and what a text on its list says at tolerance 0."""
+
+    name, version, time_limit_s = "trained", "1", 5.0
+
+    def __init__(self, seen: frozenset[str]) -> None:
+        self._seen = seen
+
+    def handles(self, subject) -> bool:
+        return isinstance(subject, TextSubject)
+
+    def screen(self, subject):
+        return self.screen_at(subject, 2)
+
+    def screen_at(self, subject, tolerance: int):
+        if subject.text in self._seen or tolerance == 0:
+            return [finding("trained-01", REVIEW, category="harassment", score=0.8, screener=self.name)]
+        return [allowing_finding(self.name, subject.name)]
+
+    def held_out(self, text: str) -> "Trained":
+        return Trained(self._seen - {text})
+
+
+def test_a_trained_screener_is_measured_on_what_it_has_not_seen() -> None:
+    rules = parse_rule_set([category(), language("en"), language("zh")])
+    plain = Policy(rules, [Trained(frozenset({"seen"}))])
+    honest = cross_validated(plain)
+    seen = [TextSubject(name="prompt", text="seen")]
+    assert (plain.screen(seen).decision, honest.screen(seen).decision) == (REVIEW, ALLOW)
+    assert honest.screen(seen, tolerance=0).decision is REVIEW
+    assert [each.name for each in honest.screeners] == [each.name for each in plain.screeners]
+    assert honest.screen([TextSubject(name="prompt", text="forbidden")]).decision is BLOCK
+
+
+def test_a_policy_without_trained_screeners_needs_no_folds() -> None:
+    policy = Policy(parse_rule_set([category(), language("en"), language("zh")]), [])
+    assert cross_validated(policy) is policy
+    with pytest.raises(TypeError, match="RuleScreener holds nothing out"):
+        CrossValidated(policy.screeners[0])
