@@ -2,10 +2,12 @@
 
 A corpus is UTF-8 text with one JSON object a line. To screen, a line takes `id` and `text`; to evaluate, `label`
 (`safe` or `unsafe`) too, and it may have `source_labels`, a list of texts, and `lang`. Other members are left alone,
-empty lines are passed over. A text of any length is taken as it is: whether it can be screened is the policy's to say.
+empty lines are passed over. A text of any length is taken as it is: the policy blocks what is too long. One with lone
+surrogates, or with nothing in it that anybody could see, is no text that a person wrote, and an error.
 """
 
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +15,10 @@ from typing import Any, Final
 from policy.errors import PolicyError
 
 LABELS: Final = ("safe", "unsafe")
+
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe0e\ufe0f")
+"""Characters that show nothing although Unicode counts them as letters, marks or symbols."""
 
 
 class CorpusError(PolicyError):
@@ -26,10 +32,12 @@ class Line:
     Attributes:
         id: Names it in reports; a text or a whole number, kept as it came.
         text: What is to be screened.
+        where: `file:line`.
     """
 
     id: str | int
     text: str
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +66,7 @@ def read_lines(lines: Iterable[bytes], where: str) -> Iterator[Line]:
         CorpusError: At the first line that is not a JSON object with an id and a text.
     """
     for place, document in _documents(lines, where):
-        yield Line(id=_identifier(document, place), text=_text(document, "text", place))
+        yield Line(id=_identifier(document, place), text=_visible(document, place), where=place)
 
 
 def read_labelled_lines(lines: Iterable[bytes], where: str) -> Iterator[LabelledLine]:
@@ -80,7 +88,8 @@ def read_labelled_lines(lines: Iterable[bytes], where: str) -> Iterator[Labelled
             raise CorpusError(f"{place}: source_labels must be a list of texts")
         yield LabelledLine(
             id=_identifier(document, place),
-            text=_text(document, "text", place),
+            text=_visible(document, place),
+            where=place,
             unsafe=label == "unsafe",
             labels=tuple(dict.fromkeys(named)),
             language=_text(document, "lang", place) if "lang" in document else "",
@@ -113,6 +122,13 @@ def _identifier(document: Mapping[str, Any], place: str) -> str | int:
     if isinstance(found, bool) or not isinstance(found, str | int):
         raise CorpusError(f"{place}: id must be a text or a whole number, got {_shown(found)}")
     return found if isinstance(found, int) else _text(document, "id", place)
+
+
+def _visible(document: Mapping[str, Any], place: str) -> str:
+    text = _text(document, "text", place)
+    if text and all(unicodedata.category(each) in _UNSEEN or each in _BLANK for each in text):
+        raise CorpusError(f"{place}: text has {len(text)} characters and none that anybody could see")
+    return text
 
 
 def _text(document: Mapping[str, Any], name: str, place: str) -> str:

@@ -49,7 +49,8 @@ def evaluate(
     """Measure the policy: recall, false alarms and confusion with 95 % intervals.
 
     A line is `{"id", "text", "label": "safe" | "unsafe"}`, with `source_labels` and `lang` if there are any. Caught
-    means blocked or sent to review. One bad line, named by file and number, and nothing is measured.
+    means blocked or sent to review. One bad line, named by file and number, and nothing is measured. The guard model is
+    not asked here: it runs in workers.
 
     Try: `studio policy eval prompts.jsonl --html page.html`
     """

@@ -37,7 +37,9 @@ def screen(
 
     With `--jsonl` each line `{"id": ..., "text": ...}` is answered in order by a line
     `{"id", "decision", "category", "rules", "score"}`. A line that cannot be read ends it with its number and exit code
-    1, after the answers to the lines before it; a text that is too long is answered `block`, as the server would.
+    1, after the answers to the lines before it; a text of more than 4,000 characters is answered `block`, with a note.
+
+    The guard model is not asked here: it runs in workers.
 
     Try: `studio policy screen "a poster for the village fair" --tolerance 0`
     """
@@ -60,11 +62,14 @@ def screen(
 
 
 def _screen_lines(name: str, policy: "Policy", tolerance: int) -> None:
+    from policy import TEXT_LIMIT
     from policy.corpus import read_lines
 
     with opened(name) as file:
         for line in read_lines(file, "standard input" if name == "-" else name):
             answer = ask(policy, line.text, tolerance)
+            if len(line.text) > TEXT_LIMIT:
+                typer.echo(f"{line.where}: {len(line.text)} characters, limit {TEXT_LIMIT}: blocked unread", err=True)
             # Each answer goes out before the next line is read: whoever feeds us may wait for it.
             sys.stdout.write(json.dumps({"id": line.id, **answer.to_json()}) + "\n")
             sys.stdout.flush()

@@ -165,6 +165,7 @@ def test_a_byte_order_mark_at_the_start_is_no_part_of_the_line() -> None:
         (b'{"id": "a", "text": 3}', "text must be a text, got int"),
         (b'{"id": "a", "text": "\\ud800 x"}', "text holds a lone surrogate at character 1"),
         (b'{"id": "a", "text": "\xff"}', "not UTF-8"),
+        (b'{"id": "a", "text": "\\u200b \\u3164\\ufeff"}', "text has 4 characters and none that anybody could see"),
         (b"[" * 100_000, "not JSON"),
     ],
 )

@@ -176,6 +176,7 @@ def test_a_bad_line_ends_a_stream_after_the_good_ones() -> None:
     assert (first["id"], first["decision"], first["category"], first["score"]) == ("a", "block", "minors", 1.0)
     assert (second["id"], second["decision"], second["rules"]) == ("long", "block", ["policy.text_too_long"])
     assert result.returncode == 1
+    assert b"standard input:2: 4001 characters, limit 4000: blocked unread" in result.stderr
     assert b"CorpusError: standard input:3: not JSON" in result.stderr
     assert b"secret" not in result.stderr
     assert b"Traceback" not in result.stderr
