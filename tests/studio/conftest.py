@@ -175,18 +175,19 @@ def make_studio(tmp_path: Path, migrated: Path, policies: ActivePolicy) -> Itera
     made: list[Studio] = []
 
     def make(**given: Any) -> Studio:
+        own = given.pop("policies", policies)
         settings = Settings(home=given.pop("home", tmp_path / "home"), poll_seconds=0.01, **given)
         settings.home_path.mkdir(exist_ok=True)
         if not settings.database_url and not (settings.home_path / "studio.db").exists():
             shutil.copy(migrated, settings.home_path / "studio.db")
-        services = bootstrap.build_services(settings, policies)
+        services = bootstrap.build_services(settings, own)
         store = services.store
         store.database.upgrade()
         first = bootstrap.ensure_bootstrap_key(store, settings.bootstrap_key_path)
         assert first is not None
         key, token = first
         engine = PaintEngine()
-        desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict, policies=policies)
+        desk = bootstrap.build_desk(settings, store, engine, name="test worker", facts=dict, policies=own)
         http = TestClient(
             create_app(services), headers={"Authorization": f"Bearer {token}"}, raise_server_exceptions=False
         )

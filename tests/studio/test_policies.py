@@ -1,0 +1,292 @@
+"""The policy in force: changed files come into force whole or not at all, and nobody waits for them."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from policy import Decision, Policy, TextSubject, load_policy, load_rules
+from studio import bootstrap
+from studio.policies import ActivePolicy
+from studio.settings import Settings
+from tests.studio.conftest import Studio
+from tests.studio.house_rules import House, write_rules
+
+WORD = "zorblat"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_rules(tmp_path / "rules", [House("quibbern")])
+
+
+@pytest.fixture
+def active(folder: Path, tmp_path: Path) -> ActivePolicy:
+    return bootstrap.build_policies(Settings(home=tmp_path, rules=folder))
+
+
+def decide(policy: Policy, text: str = f"a {WORD} on a table") -> Decision:
+    return policy.screen([TextSubject(name="prompt", text=text)]).decision
+
+
+def test_changed_rules_come_into_force_while_the_service_runs(folder: Path, active: ActivePolicy) -> None:
+    before = active.current()
+    assert decide(before) is Decision.ALLOW
+    write_rules(folder, [House("quibbern"), House(WORD)], version="2027.01.02")
+    after = active.settle()
+    assert decide(after) is Decision.BLOCK
+    assert decide(after, "a quibbern") is Decision.BLOCK
+    assert (after.version, active.problem) == ("2027.01.02", None)
+    assert after.digest != before.digest
+    assert decide(before) is Decision.ALLOW, "whoever holds the old one keeps it whole"
+    assert active.current() is after
+    assert active.settle() is after, "nothing has changed since"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("harassment.toml", "this is no table", "operator:harassment.toml"),
+        ("en/harassment.toml", 'version = "2027.01.02"\n', "operator:en/harassment.toml"),
+        ("en/harassment.toml", None, "harassment.toml:6"),  # a rule that no language speaks of
+    ],
+)
+def test_broken_rules_leave_the_active_ones_in_force_and_are_told_once(
+    folder: Path, active: ActivePolicy, caplog: pytest.LogCaptureFixture, name: str, content: str | None, said: str
+) -> None:
+    before = active.current()
+    whole = (folder / name).read_text()
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(content)
+    with caplog.at_level(logging.ERROR):
+        assert active.settle() is before
+        assert active.settle() is before
+    assert active.problem is not None
+    assert said in active.problem
+    (logged,) = [each.getMessage() for each in caplog.records]
+    assert said in logged
+    (folder / name).write_text(whole)
+    assert decide(active.settle(), "a quibbern") is Decision.BLOCK
+    assert active.problem is None
+
+
+def test_rules_that_fail_their_own_examples_are_broken(folder: Path, active: ActivePolicy) -> None:
+    file = folder / "en" / "harassment.toml"
+    file.write_text(file.read_text().replace('phrases = ["quibbern"]', 'phrases = ["otherwise"]'))
+    before = active.current()
+    assert active.settle() is before
+    assert active.problem is not None
+    assert "harassment-quibbern-01 misses its catch example" in active.problem
+
+
+def test_a_folder_that_vanishes_leaves_the_rules_in_force(folder: Path, active: ActivePolicy) -> None:
+    shutil.rmtree(folder)
+    assert decide(active.settle(), "a quibbern") is Decision.BLOCK
+    assert active.problem is not None
+
+
+def test_without_a_first_policy_everything_blocks_until_one_can_be_read(tmp_path: Path) -> None:
+    folder = write_rules(tmp_path / "rules", [House(WORD)])
+    (folder / "harassment.toml").write_text("this is no table")
+    active = bootstrap.build_policies(Settings(home=tmp_path, rules=folder))
+    assert decide(active.current(), "a red circle") is Decision.BLOCK
+    assert not active.current().ready().ready
+    assert active.problem is not None
+    write_rules(folder, [House(WORD)])
+    assert decide(active.settle(), "a red circle") is Decision.ALLOW
+    assert active.problem is None
+
+
+def test_a_list_of_pictures_is_looked_after_too(tmp_path: Path) -> None:
+    listed = tmp_path / "known.txt"
+    listed.write_text("ab" * 32 + "\n")
+    active = bootstrap.build_policies(Settings(home=tmp_path, known_pictures=listed))
+    before = active.current()
+    listed.write_text("cd" * 32 + "\n")
+    assert active.settle().digest != before.digest
+
+
+class Loading:
+    """Loads policies from a folder, counts that, and waits where it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.loads = 0
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.then: Callable[[], object] = lambda: None
+
+    def __call__(self) -> Policy:
+        self.loads += 1
+        assert self.may_go_on.wait(30)
+        policy = load_policy(rules=self.folder)
+        self.then()
+        return policy
+
+
+@pytest.fixture
+def loading(folder: Path) -> Iterator[Loading]:
+    made = Loading(folder)
+    yield made
+    made.may_go_on.set()
+
+
+def test_nobody_waits_for_a_load_and_there_is_one_at_a_time(folder: Path, loading: Loading) -> None:
+    active = ActivePolicy(loading, (folder,), every_s=0)
+    before = active.current()
+    loading.may_go_on.clear()
+    write_rules(folder, [House(WORD)])
+    assert [active.current() for _ in range(5)] == [before] * 5
+    assert loading.loads == 2
+    loading.may_go_on.set()
+    assert decide(active.settle()) is Decision.BLOCK
+
+
+def test_files_are_looked_at_every_few_seconds_only(folder: Path, loading: Loading) -> None:
+    now = 100.0
+    active = ActivePolicy(loading, (folder,), every_s=3, clock=lambda: now)
+    before = active.current()
+    write_rules(folder, [House(WORD)])
+    now += 2.9
+    assert active.current() is before
+    assert loading.loads == 1
+    now += 0.2
+    active.current()
+    assert decide(active.settle()) is Decision.BLOCK
+    assert loading.loads == 2
+
+
+def test_half_of_a_change_never_comes_into_force(folder: Path, loading: Loading) -> None:
+    active = ActivePolicy(loading, (folder,), every_s=0)
+    before = active.current()
+    loading.then = lambda: write_rules(folder, [House("quibbern"), House(WORD)], version="2027.01.03")
+    write_rules(folder, [House("other")], version="2027.01.02")
+    assert active.settle() is before, "it was still being written when it was read"
+    loading.then = lambda: None
+    after = active.settle()
+    assert (after.version, decide(after)) == ("2027.01.03", Decision.BLOCK)
+
+
+def test_the_service_says_what_is_broken_and_goes_on(
+    folder: Path, active: ActivePolicy, make_studio: Callable[..., Studio]
+) -> None:
+    studio = make_studio(policies=active)
+    assert studio.http.get("/health/ready").json()["policy"]["problem"] is None
+    (folder / "harassment.toml").write_text('version = "2027.01.02"\nzorblat = 1\n')
+    active.settle()
+    ready = studio.http.get("/health/ready")
+    assert (ready.status_code, ready.json()["checks"]["policy"]) == (200, "ok")
+    assert "operator:harassment.toml" in ready.json()["policy"]["problem"]
+    assert WORD not in ready.text, "what the files hold is not for everybody"
+    assert studio.done("generate", prompt="a red circle")["state"] == "done"
+
+
+def test_a_job_keeps_the_policy_it_began_with(
+    folder: Path, active: ActivePolicy, make_studio: Callable[..., Studio]
+) -> None:
+    studio = make_studio(policies=active)
+    before = active.current()
+
+    def change(raster: object) -> object:
+        write_rules(folder, [House(WORD)], version="2027.01.09")
+        active.settle()
+        return raster
+
+    studio.engine.then = change
+    view = studio.done("generate", prompt=f"a {WORD}")
+    assert (view["state"], view["verdict"]["policy_digest"]) == ("done", before.digest)
+    studio.engine.then = None
+    view = studio.done("generate", prompt=f"a {WORD}")
+    assert (view["state"], view["verdict"]["policy_version"]) == ("refused", "2027.01.09")
+
+
+# shadow
+
+
+def shadowed(make_studio: Callable[..., Studio], tmp_path: Path, *rules: House) -> Studio:
+    return make_studio(shadow_rules=write_rules(tmp_path / "candidate", rules))
+
+
+def record_of(studio: Studio, view: dict[str, str]) -> dict[str, object]:
+    return studio.http.get(f"/v1/records/{view['record']}").json()["body"]
+
+
+def test_a_candidate_that_disagrees_is_recorded_and_not_obeyed(
+    make_studio: Callable[..., Studio], tmp_path: Path
+) -> None:
+    studio = shadowed(make_studio, tmp_path, House(WORD), House("quibbern", action="review"))
+    candidate = load_policy(rules=tmp_path / "candidate")
+    view = studio.done("generate", prompt=f"a {WORD} and a quibbern")
+    assert (view["state"], view["verdict"]["reasons"]) == ("done", [])
+    assert record_of(studio, view)["shadow"] == {
+        "policy_version": "2027.01.01",
+        "policy_digest": candidate.digest,
+        "decision": "block",
+        "rules": ["harassment-quibbern-01", f"harassment-{WORD}-01"],
+    }
+    reader = studio.client("editor", owner=studio.key.owner)
+    told = studio.http.get(f"/v1/records/{view['record']}", headers=reader).text
+    assert "shadow" not in told
+    assert WORD not in told
+
+
+def test_a_candidate_that_agrees_leaves_its_digest_alone(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
+    studio = shadowed(make_studio, tmp_path, House(WORD))
+    view = studio.done("generate", prompt="a red circle")
+    assert record_of(studio, view)["shadow"] == {"policy_digest": load_policy(rules=tmp_path / "candidate").digest}
+
+
+def test_a_broken_candidate_is_noted_and_changes_nothing(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
+    (tmp_path / "candidate").mkdir()
+    (tmp_path / "candidate" / "harassment.toml").write_text("this is no table")
+    studio = make_studio(shadow_rules=tmp_path / "candidate")
+    view = studio.done("generate", prompt="a red circle")
+    assert view["state"] == "done"
+    assert record_of(studio, view)["shadow"] == {"policy_digest": studio_digest_of_nothing(), "error": "NotReady"}
+
+
+def studio_digest_of_nothing() -> str:
+    from studio.policies import nothing_allowed
+
+    return nothing_allowed().digest
+
+
+class Waiting:
+    """A screener that answers when it is allowed to."""
+
+    name, version, time_limit_s = "waiting", "1", 60.0
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def handles(self, subject: object) -> bool:
+        return True
+
+    def screen(self, subject: TextSubject) -> list[object]:
+        self.go_on.wait(30)
+        return []
+
+
+def test_a_slow_candidate_is_not_waited_for(make_studio: Callable[..., Studio]) -> None:
+    from studio.jobs.shadow import Shadow
+
+    studio, waiting = make_studio(), Waiting()
+    candidate = ActivePolicy.fixed(Policy(load_rules(), [waiting]))  # type: ignore[list-item]
+    desk = replace(studio.desk, parts=replace(studio.desk.parts, shadow=Shadow(candidate, patience_s=0.05)))
+    noted = []
+    try:
+        for _ in range(2):
+            job = studio.ask("generate", prompt="a red circle")
+            studio.work_off(desk)
+            view = studio.read(job)
+            assert view["state"] == "done"
+            noted.append(record_of(studio, view)["shadow"])
+    finally:
+        waiting.go_on.set()
+    assert [each["error"] for each in noted] == ["Timeout", "Busy"]
