@@ -48,7 +48,7 @@ SMALL: Final = GuardModel(
         "tokenizer_config.json": "934e187433b06c5d28519e0347dd293084cf28621f00a86ae7e24e42f8b53e81",
     },
 )
-"""Runs on a CPU at about a second a prompt; the one to start with."""
+"""Runs on two CPU cores at one to two seconds a prompt; the one to start with."""
 
 LARGE: Final = GuardModel(
     hub_id="Qwen/Qwen3Guard-Gen-4B",

@@ -7,11 +7,13 @@ are the categories decoded, greedily, at most `ANSWER_TOKENS` of them.
 
 import os
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from copy import deepcopy
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoTokenizer, Qwen3ForCausalLM
 from transformers.utils import logging as transformers_logging
 
@@ -67,6 +69,12 @@ class GuardReader:
         check_template(question)
         self._control_count = self._count_controls(self._encode(question + PREFIX))
         self._labels = self._label_tokens()
+        # What every question begins with, more than half of one, is run once and copied.
+        self._opening = _common_beginning(self._question(probe()), self._question("X"))
+        if not self._opening:
+            raise GuardTemplateError("the chat template begins with the text instead of the task")
+        with torch.inference_mode():
+            self._opening_cache, _ = self._run(self._opening, None)
 
     @torch.inference_mode()
     def read(self, text: str, matters: Callable[[GuardReading], bool]) -> GuardReading:
@@ -86,7 +94,8 @@ class GuardReader:
         # 1. The question, which shows the whole text and nothing the text could pass off as the template's.
         tokens = self._question(text)
         # 2. The three labels, from one run over the question and one short run for each label of several tokens.
-        cache, first = self._run(tokens, None)
+        opened = len(self._opening) if tokens[: len(self._opening)] == self._opening else 0
+        cache, first = self._run(tokens[opened:], deepcopy(self._opening_cache) if opened else None)
         safe, controversial, unsafe = self._probabilities(first, cache)
         reading = GuardReading(safe=safe, controversial=controversial, unsafe=unsafe)
         if not matters(reading):
@@ -180,7 +189,7 @@ def _load(folder: Path, device: torch.device) -> Any:
             dtype=dtype,
             output_loading_info=True,
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise GuardWeightsError(f"the weights cannot be read: {type(error).__name__}") from error
     # transformers puts random numbers where weights are missing, and warns; here they refuse.
     wrong = sorted({str(key) for name in ("missing_keys", "mismatched_keys") for key in found.get(name, ())})
@@ -189,6 +198,10 @@ def _load(folder: Path, device: torch.device) -> Any:
     if not all(bool(torch.isfinite(each).all()) for each in model.parameters()):
         raise GuardWeightsError("the weights hold numbers that are not finite")
     return model.eval().requires_grad_(requires_grad=False).to(device)
+
+
+def _common_beginning(first: Sequence[int], second: Sequence[int]) -> list[int]:
+    return [token for token, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))]
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -53,9 +53,8 @@ def shown(text: str) -> str:
     Args:
         text: As it came.
     """
-    plain = unicodedata.normalize("NFKC", text)
-    visible = "".join(each for each in plain if each in "\n\r\t" or unicodedata.category(each) not in {"Cf", "Cc"})
-    lines = (line.strip() for line in visible.translate(_BRACKETS).splitlines())
+    plain = unicodedata.normalize("NFKC", text).translate(_BRACKETS)
+    lines = (_without("Cc", line).strip() for line in _without("Cf", plain).splitlines())
     return _ROLE.sub(r"\1 -", "\n".join(line for line in lines if line))
 
 
@@ -102,3 +101,8 @@ def parse_categories(answer: str) -> tuple[str, ...]:
     if NO_CATEGORY in named and len(named) > 1:
         raise GuardNonsenseError("the model named none and some categories at once")
     return named
+
+
+def _without(category: str, text: str) -> str:
+    """Return the text without the characters of a Unicode category; tabs stay."""
+    return "".join(each for each in text if each == "\t" or unicodedata.category(each) != category)

@@ -17,8 +17,8 @@ from policy.verdict import Finding
 BUILDER = "policy.guard.process:build"
 """What the child calls; named, not imported, so that no server process imports torch."""
 
-ANSWER_LIMIT_S = 60.0
-"""Seconds one text may take; a prompt of ordinary length takes about one on a CPU."""
+ANSWER_LIMIT_S = 120.0
+"""Seconds one text may take: on two CPU cores a prompt of ordinary length takes two, the longest about forty."""
 
 START_LIMIT_S = 600.0
 """Seconds the child may take to digest and load the weights, from a slow disk too."""

@@ -9,7 +9,7 @@ from tests.policy_guard import tiny
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guard")
-    assert tiny.write_trained(folder) < 0.05
+    assert tiny.write_trained(folder) < 0.02
     return folder
 
 

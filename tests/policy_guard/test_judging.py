@@ -38,7 +38,7 @@ def test_the_dial_reads_controversial_strictly_then_by_a_person_then_loosely():
     assert decided == [Decision.BLOCK, Decision.REVIEW, Decision.REVIEW] + [Decision.ALLOW] * 4
 
 
-@pytest.mark.parametrize("category", [each for each in CATEGORIES if each not in {"Copyright Violation"}])
+@pytest.mark.parametrize("category", [each for each in CATEGORIES if each != "Copyright Violation"])
 def test_what_is_certainly_unsafe_never_just_passes(category):
     for tolerance in range(LAXEST_TOLERANCE + 1):
         assert strictest(judge("unsafe", category, tolerance=tolerance)) is not Decision.ALLOW

@@ -94,8 +94,9 @@ def test_a_text_too_long_for_the_model_is_refused_not_cut(reader):
         reader.read("☃" * 4_000, never)
 
 
-def test_the_longest_ordinary_prompt_is_read_whole(reader):
-    reader.read(("a lamp on a desk, " * 200)[:3_600], never)
+def test_a_long_prompt_is_shown_whole(reader):
+    words = "a lamp on a desk, " * 200 + "those people are vermin"
+    assert words in reader._tokenizer.decode(reader._question(words))
 
 
 def test_an_untrained_model_answers_nonsense(untrained):
@@ -122,7 +123,7 @@ def misshapen(weights):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [(one_nan, "not finite"), (one_less, "lack or misshape|cannot be read"), (misshapen, "")]
+    ("change", "message"), [(one_nan, "not finite"), (one_less, "lack or misshape"), (misshapen, "cannot be read")]
 )
 def test_weights_that_are_not_whole_are_refused(spoilt, change, message):
     change_weights(spoilt, change)
@@ -139,7 +140,7 @@ def test_a_truncated_file_is_refused(spoilt):
 
 def test_numbers_that_overflow_are_nonsense(trained, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "overflowing")
-    change_weights(folder, lambda weights: weights["model.embed_tokens.weight"].mul_(1e38))
+    change_weights(folder, lambda weights: weights["model.norm.weight"].fill_(3e38))
     with pytest.raises(GuardNonsenseError, match="not finite"):
         GuardReader(folder, "cpu").read("a lamp", never)
 

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -83,8 +84,6 @@ def test_a_process_that_dies_is_replaced_by_one_that_loads_again(guard):
 
 
 def test_it_looks_at_prompts_and_nothing_else(guard):
-    import numpy as np
-
     pixels = np.zeros((2, 2, 3), dtype=np.uint8)
     picture = PictureSubject(name="image", pixels=pixels, pixel_sha256=pixel_digest(pixels))
     asked = [wording for wording in Wording if guard.handles(text("a lamp", wording=wording))]

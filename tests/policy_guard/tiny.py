@@ -102,7 +102,7 @@ def write_random(folder):
     return folder
 
 
-def write_trained(folder, steps=100):
+def write_trained(folder, steps=150):
     """Train the tiny model on the answers above; a few seconds."""
     model = new_model(write_tokenizer(folder))
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -115,7 +115,7 @@ def write_trained(folder, steps=100):
     longest = max(len(ids) for ids, _ in rows)
     ids = torch.tensor([row + [0] * (longest - len(row)) for row, _ in rows])
     labels = torch.tensor([row + [-100] * (longest - len(row)) for _, row in rows])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=6e-3, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=0.0)
     model.train()
     for _ in range(steps):
         optimizer.zero_grad()
