@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
-from policy import Decision, PictureSubject, TextSubject, pixel_digest
+from policy import Decision, PictureSubject, Policy, TextSubject, load_rules, pixel_digest
 from policy.guard import AbsentGuard, GuardScreener, ReportsNotices, SecondOpinion, build_guard, missing_guard
 from policy.guard.loading import read_table
 from policy.guard.weights import GuardFiles
@@ -198,3 +198,26 @@ def test_a_text_is_answered_in_well_under_its_limit(guard):
     for words in tiny.SAFE:
         guard.screen(text(words))
     assert time.perf_counter() - started < 5
+
+
+def test_the_frame_asks_it_about_what_is_to_be_shown_alone_and_joined(guard):
+    policy = Policy(load_rules(), [guard])
+    verdict = policy.screen(
+        [
+            text("a lamp on a desk"),
+            TextSubject(name="prompt_2", text="men beat a stranger in the street"),
+            TextSubject(name="negative_prompt", text="painting of a bloody battle", wording=Wording.NEGATIVE),
+        ]
+    )
+    asked = {each.subject for each in verdict.findings if each.screener == "guard"}
+    assert asked >= {"prompt", "prompt_2", "joined"}
+    assert not {each for each in asked if "negative" in each}
+    assert "guard.violent" in {reason.rule for reason in verdict.reasons}
+
+
+def test_a_required_guard_that_is_absent_makes_the_frame_block_everything_and_say_why():
+    policy = Policy(load_rules(), [AbsentGuard("nobody fetched it", required=True)])
+    assert policy.screen([text("a lamp")]).decision is Decision.BLOCK
+    assert not policy.ready().ready
+    assert "nobody fetched it" in policy.ready().problems[0]
+    assert Policy(load_rules(), [AbsentGuard("none is set", required=False)]).ready().ready
