@@ -99,10 +99,16 @@ def _stretches(text: str, pattern: re.Pattern[str], decode: Decoder, vocabulary:
 
 
 def _reads_well(plain: str, coded: str, vocabulary: Vocabulary) -> bool:
+    inner = _as_text(_base64(plain)) if _BASE64.fullmatch(plain) else None
+    if inner is not None and vocabulary.speaks(inner.lower()):  # a short code in a code
+        return True
     letters = sum(character.isalpha() or character == " " for character in plain)
     if not plain or letters < _SHARE_OF_LETTERS * len(plain) or vocabulary.is_english(coded.lower()):
         return False
-    return len(plain.encode()) >= _ENOUGH or vocabulary.speaks(plain.lower())
+    inner = _as_text(_base64(plain)) if plain.isascii() else None  # a short code in a code
+    return (
+        len(plain.encode()) >= _ENOUGH or vocabulary.speaks(plain.lower()) or vocabulary.speaks((inner or "").lower())
+    )
 
 
 def _base64(coded: str) -> bytes | None:

@@ -5,7 +5,7 @@ product codes stay what they are.
 """
 
 import re
-from itertools import islice, product
+from itertools import chain, islice, product
 
 from policy.readings.reading import Edit, Reading, read_with
 from policy.readings.vocabulary import Vocabulary
@@ -13,13 +13,13 @@ from policy.readings.vocabulary import Vocabulary
 _LETTERS = {
     "0": "o", "1": "il", "2": "z", "3": "e", "4": "a", "5": "s", "6": "gb", "7": "t", "8": "b", "9": "gq",
     "@": "a", "$": "s", "!": "il", "|": "li", "+": "t", "(": "c", "<": "c", "^": "a", "%": "x", "¡": "i", "§": "s",
-    "{": "c", "[": "c", "#": "h", "&": "a",
+    "{": "c", "[": "c", "#": "h",
 }  # fmt: skip
 PLAIN = {ord(sign): letters[0] for sign, letters in _LETTERS.items()}
 """Translation of single signs to the letter that each stands for most often."""
 
 _SIGNS = re.escape("".join(_LETTERS))
-_TOKEN = re.compile(rf"[a-z{_SIGNS}]*[a-z][a-z{_SIGNS}]*")
+_TOKEN = re.compile(rf"[a-z{_SIGNS}]+")
 _SIGN = re.compile(f"[{_SIGNS}]")
 _MEASURE = re.compile(r"[$#]?\d+(?:st|nd|rd|th|s|d|k|x|m|mm|cm|km|px|p|fps|am|pm|ft|kg|g|w|v|mp|gb|mb|hz|ml|bit)?")
 _DRAWINGS = re.compile(r"/\\|\\/|\|\)|\|<|\|3|\|\\\||\(\)|\|-\||\|_\||\]\[")
@@ -35,9 +35,9 @@ _DRAWN = {
     "|_|": "u",
     "][": "i",
 }
-_BRACKETS = "(<^%{[#&"  # letters only inside a word
+_BRACKETS = "(<^%{[#"  # letters only inside a word
 _EDGES = f"!|+{_BRACKETS}"
-_MOST_SIGNS = 2  # for one letter
+_MOST_SIGNS = 3  # for one letter
 _MOST_TRIES = 16
 _SHORTEST = 3
 _SAFE_ENGLISH = 4
@@ -79,11 +79,13 @@ def _word(token: str, vocabulary: Vocabulary) -> str | None:
     letters = sum(character.isalpha() for character in token)
     if len(token) < _SHORTEST or len(token) - letters > _MOST_SIGNS * letters or _MEASURE.fullmatch(token):
         return None
+    odd_sign = any(sign in token for sign in _BRACKETS)
     tries = ["".join(letters) for letters in islice(product(*(_LETTERS.get(c, c) for c in token)), _MOST_TRIES)]
-    wanted = next((word for word in tries if word in vocabulary.words), None)
-    if wanted is not None:
-        return wanted
-    return next((word for word in tries if len(word) >= _SAFE_ENGLISH and vocabulary.is_english(word)), None)
+    long_enough = len(token) >= _SAFE_ENGLISH
+    backwards = (word for word in tries if long_enough and word[::-1] in vocabulary.words)
+    english = (word for word in tries if long_enough and not odd_sign and vocabulary.is_english(word))
+    wanted = (word for word in tries if word in vocabulary.words)
+    return next(chain(wanted, backwards, english), None)
 
 
 def _drawn(reading: Reading, vocabulary: Vocabulary) -> Reading:

@@ -11,10 +11,12 @@ from policy.readings.vocabulary import Vocabulary
 _STRONG = "*_#%@$•●×■█◦○▓▒░□◼⬛∗＊✱✶★☆"
 _WEAK = "-.?!~^·"
 _SIGNS = re.escape(_STRONG + _WEAK)
-_TOKEN = re.compile(rf"[a-z{_SIGNS}]*[{_SIGNS}][a-z{_SIGNS}]*")
+_TOKEN = re.compile(rf"[a-z{_SIGNS}]{{3,}}")
 _LETTERS = re.compile("[a-z]+")
 _SHORTEST, _LONGEST = 3, 20
 _SAFE_LENGTH = 5
+_MOST_MEANINGS = 3
+_FEWEST_VISIBLE = 2  # one letter says nothing
 _VOWELS = frozenset("aeiouy")
 
 
@@ -40,6 +42,8 @@ class Masked:
         edits, known = [], dict[str, tuple[int, int, str] | None]()
         for match in _TOKEN.finditer(reading.text):
             token = match[0]
+            if token.isalpha():
+                continue
             if token not in known:
                 known[token] = self._meant(token)
             meant = known[token]
@@ -55,31 +59,45 @@ class Masked:
         first, last = len(token) - len(token.lstrip(_WEAK)), len(token.rstrip(_WEAK))
         inner = token.strip(_STRONG + _WEAK)
         start = token.find(inner)
-        for left, right in dict.fromkeys(((start, start + len(inner)), (start, last), (first, start + len(inner)))):
-            word = self._fill(token[left:right])
-            if word is not None:
-                return left, right, word
+        spans = dict.fromkeys(((start, last), (first, start + len(inner)), (start, start + len(inner))))
+        for fill in (self._vowels, self._letters, self._without_signs):  # the likeliest first, over all spans
+            for left, right in spans:
+                masked = token[left:right]
+                word = fill(masked) if self._is_masked(masked) else None
+                if word:
+                    return left, right, word
         return None
 
-    def _fill(self, masked: str) -> str | None:
+    def _is_masked(self, masked: str) -> bool:
+        """Say whether signs stand for letters here: not in `t-shirt`, and not where too little is left to see."""
         if not _SHORTEST <= len(masked) <= _LONGEST or masked.isalpha():
-            return None
-        visible = [position for position, character in enumerate(masked) if character.isalpha()]
+            return False
         weak = any(character in _WEAK for character in masked)
         pieces = _LETTERS.findall(masked)
-        if len(visible) < 2 or (weak and len(masked) < _SAFE_LENGTH):  # noqa: PLR2004 # one letter says nothing
-            return None
-        if (weak or "_" in masked) and all(self._vocabulary.is_word(piece) for piece in pieces):
-            return None
-        fits = [word for word in self._candidates(masked) if all(word[at] == masked[at] for at in visible)]
-        if len(visible) * 2 < len(masked) and len(fits) > 1:
-            return None
-        hidden = [position for position in range(len(masked)) if position not in visible]
-        fits.sort(key=lambda word: sum(word[position] not in _VOWELS for position in hidden))
-        if fits:
-            return fits[0]
-        whole = "".join(pieces)  # the signs may have been put between the letters
-        return whole if whole in self._vocabulary.words and len(whole) > _SHORTEST else None
+        if sum(map(len, pieces)) < _FEWEST_VISIBLE or (weak and len(masked) < _SAFE_LENGTH):
+            return False
+        return not ((weak or "_" in masked) and all(self._vocabulary.is_word(piece) for piece in pieces))
+
+    def _fits(self, masked: str) -> list[str]:
+        visible = [(position, letter) for position, letter in enumerate(masked) if letter.isalpha()]
+        return [word for word in self._candidates(masked) if all(word[at] == letter for at, letter in visible)]
+
+    def _vowels(self, masked: str) -> str:
+        """Return the words in which only vowels are struck out."""
+        hidden = [position for position, letter in enumerate(masked) if not letter.isalpha()]
+        fits = [word for word in self._fits(masked) if all(word[position] in _VOWELS for position in hidden)]
+        return " ".join(fits[:_MOST_MEANINGS])
+
+    def _letters(self, masked: str) -> str:
+        """Return the word in which any letters are struck out: the only one, if most are."""
+        fits = self._fits(masked)
+        visible = sum(letter.isalpha() for letter in masked)
+        return fits[0] if fits and (visible * 2 >= len(masked) or len(fits) == 1) else ""
+
+    def _without_signs(self, masked: str) -> str:
+        """Return the word that is left without the signs, which were put between its letters."""
+        whole = "".join(_LETTERS.findall(masked))
+        return whole if whole in self._vocabulary.words and len(whole) > _SHORTEST else ""
 
     def _candidates(self, masked: str) -> list[str]:
         if masked[0].isalpha():

@@ -22,12 +22,13 @@ _FINALS = (
 _SYLLABLE = re.compile(f"(?:{_INITIALS})?(?:{_FINALS})")
 _LONGEST_SYLLABLE = 6
 _UNIT = re.compile(rf"([a-z]+)[1-5]?|([{CHINESE}])")
+_LATIN = re.compile("[a-z]")
 _GAP = re.compile(r"[ '\-·]?")
 _MOST_UNITS = 8
 _SAFE_LETTERS = 5
+_FEWEST_WORDS = 4
 _SAFE_TERM = 3
 _MOST_READINGS = 4
-_LONGEST_TOKEN = 60
 
 
 class _Unit(NamedTuple):
@@ -39,6 +40,16 @@ class _Unit(NamedTuple):
     character: str
     odd: bool
     linked: bool  # nothing but a space or a hyphen lies before it
+
+
+class _Node:
+    """A place in the tree of sounds: the terms that end here and the sounds that may follow."""
+
+    __slots__ = ("after", "terms")
+
+    def __init__(self) -> None:
+        self.after: dict[str, _Node] = {}
+        self.terms: list[str] = []
 
 
 class Pinyin:
@@ -54,13 +65,14 @@ class Pinyin:
         self._vocabulary = vocabulary
         self._readings = readings
         self._sounds: dict[str, tuple[str, ...]] = {}
-        self._terms: dict[tuple[str, ...], list[str]] = {}
-        self._prefixes: set[tuple[str, ...]] = set()
+        self._terms = _Node()
         for term in sorted(vocabulary.chinese):
             if 1 < len(term) <= _MOST_UNITS:
                 for sounds in self._ways(term):
-                    self._terms.setdefault(sounds, []).append(term)
-                    self._prefixes.update(sounds[:length] for length in range(1, len(sounds) + 1))
+                    node = self._terms
+                    for sound in sounds:
+                        node = node.after.setdefault(sound, _Node())
+                    node.terms.append(term)
 
     def _ways(self, term: str) -> list[tuple[str, ...]]:
         choices = [self._sound(character)[:2] for character in term]
@@ -80,14 +92,22 @@ class Pinyin:
     def spelt(self, reading: Reading) -> Reading:
         """Return the reading with pinyin as characters, or itself."""
         text = reading.text
-        mixed = not text.isascii()
-        if not self._terms or not (mixed or self._vocabulary.odd_words(text) or _short_odd(text, self._vocabulary)):
+        mixed = not text.isascii() or self._is_pinyin(text)
+        if not _LATIN.search(text) or not (mixed or _has_odd_word(text, self._vocabulary)):
             return reading
         return read_with(reading, "pinyin", self._edits(self._units(text), mixed=mixed, homophones=False))
 
+    def _is_pinyin(self, text: str) -> bool:
+        """Say whether a text is Chinese in Latin letters: nearly all syllables, most of them no English words."""
+        words = [match[1] for match in _UNIT.finditer(text) if match[1]]
+        odd = sum(not self._vocabulary.is_word(word) for word in words)
+        if odd * 2 < len(words) or len(words) < _FEWEST_WORDS:
+            return False
+        return sum(bool(_cut(word)) for word in words) * 5 >= len(words) * 4
+
     def sounded(self, reading: Reading) -> Reading:
         """Return the reading with characters of the same sound replaced, or itself."""
-        if reading.text.isascii() or not self._terms:
+        if reading.text.isascii():
             return reading
         return read_with(reading, "homophones", self._edits(self._units(reading.text), mixed=True, homophones=True))
 
@@ -95,7 +115,7 @@ class Pinyin:
         units: list[_Unit] = []
         end = -1
         for match in _UNIT.finditer(text):
-            linked = end >= 0 and _GAP.fullmatch(text, end, match.start()) is not None
+            linked = match.start() == end or (end >= 0 and _GAP.fullmatch(text, end, match.start()) is not None)
             if match[2]:
                 sound = next(iter(self._sound(match[2])), "")
                 units.append(_Unit(match.start(), match.end(), sound, match[2], odd=False, linked=linked))
@@ -118,32 +138,37 @@ class Pinyin:
         return units
 
     def _edits(self, units: list[_Unit], *, mixed: bool, homophones: bool) -> list[Edit]:
-        edits, index = [], 0
-        while index < len(units):
+        edits: list[Edit] = []
+        for index in range(len(units)):
             count, term = self._longest(units[index : index + _MOST_UNITS], mixed=mixed, homophones=homophones)
-            if count:
-                edits.append(Edit(units[index].start, units[index + count - 1].end, term))
-            index += max(count, 1)
+            start, end = units[index].start, units[index + count - 1].end
+            if not count or (edits and end <= edits[-1].end):
+                continue
+            if edits and start < edits[-1].end:  # two terms share a syllable: both may be meant
+                last = edits.pop()
+                start, term = last.start, f"{last.replacement} {term}"
+            edits.append(Edit(start, end, term))
         return edits
 
     def _longest(self, units: list[_Unit], *, mixed: bool, homophones: bool) -> tuple[int, str]:
         found: tuple[int, str] = (0, "")
-        sounds: tuple[str, ...] = ()
+        node: _Node | None = self._terms
         for number, unit in enumerate(units):
-            if number and not unit.linked:
+            node = node.after.get(unit.sound) if node is not None and (unit.linked or not number) else None
+            if node is None:
                 break
-            sounds = (*sounds, unit.sound)
-            if sounds not in self._prefixes:
-                break
-            for term in self._terms.get(sounds, ()):
-                window = units[: number + 1]
-                fits = _is_homophone(window, term) if homophones else _is_spelt(window, term, mixed=mixed)
-                if fits:
-                    found = (number + 1, term)
+            window = units[: number + 1]
+            fits = [
+                term
+                for term in node.terms
+                if (_is_homophone(window, term) if homophones else _is_spelt(window, term, mixed=mixed))
+            ]
+            if fits:  # terms that sound the same are all meant
+                found = (number + 1, " ".join(fits[:_MOST_READINGS]))
         return found
 
 
-def _short_odd(text: str, vocabulary: Vocabulary) -> bool:
+def _has_odd_word(text: str, vocabulary: Vocabulary) -> bool:
     return any(not vocabulary.is_word(match[1]) for match in _UNIT.finditer(text) if match[1])
 
 
@@ -153,7 +178,8 @@ def _is_spelt(window: list[_Unit], term: str, *, mixed: bool) -> bool:
         return False
     if len(latin) < len(window):
         return True
-    return any(unit.odd for unit in latin) and (mixed or sum(len(unit.sound) for unit in latin) >= _SAFE_LETTERS)
+    letters = sum(len(unit.sound) for unit in latin)
+    return letters >= _SAFE_LETTERS if mixed else letters >= _SAFE_LETTERS and any(unit.odd for unit in latin)
 
 
 def _is_homophone(window: list[_Unit], term: str) -> bool:
@@ -164,8 +190,6 @@ def _is_homophone(window: list[_Unit], term: str) -> bool:
 @lru_cache(maxsize=4096)
 def _cut(word: str) -> list[str]:
     """Cut a word into syllables, as few as possible; nothing if it is not made of them. Linear."""
-    if len(word) > _LONGEST_TOKEN:
-        return []
     best: list[tuple[int, int] | None] = [(0, 0)]
     for end in range(1, len(word) + 1):
         choices = [

@@ -67,14 +67,14 @@ class Reader:
             lambda reading: letters_for_signs(reading, vocabulary),
             masked.filled,
             lambda reading: without_syntax(reading, vocabulary),
+            pinyin.spelt,
             lambda reading: joined(reading, vocabulary),
             typing_errors.unrepeated,
-            lambda reading: apart(reading, vocabulary),
+            lambda reading: split.read(reading, vocabulary),
+            pinyin.sounded,
             lambda reading: words_turned(reading, vocabulary),
             typing_errors.repaired,
-            lambda reading: split.read(reading, vocabulary),
-            pinyin.spelt,
-            pinyin.sounded,
+            lambda reading: apart(reading, vocabulary),
         )
 
     def read(self, text: str) -> tuple[Reading, ...]:

@@ -17,13 +17,16 @@ _ROW = re.compile(rf"(?<!{_UNIT}){_UNIT}(?:{_BETWEEN}{{1,4}}{_UNIT}(?!{_UNIT})){
 _UNITS = re.compile(_UNIT)
 _PIECE = re.compile(r"[a-z]+")
 _GAP = re.compile(rf"(?<=[{CHINESE}])[^\w\s{CHINESE}]{{1,3}}(?=[{CHINESE}])|(?<=[{CHINESE}])_{{1,3}}(?=[{CHINESE}])")
-_STOPS = re.compile("[,.;:!?、。…]")
+_STOPS = re.compile("[,;:!?、。…]")
 _APOSTROPHES = "'’`"
 _LONGEST_GAP = 3
 _MOST_PIECES = 6
 _LONGEST_WORD = 20
 _SAFE_LENGTH = 5
 _SAFE_GLUED = 4
+_SAFE_OF_WORDS = 6
+_SPACE, _MARK, _HYPHEN = 1, 2, 3
+_HYPHENS = "-_.*~·"
 _SAFE_TERM = 3
 
 
@@ -49,15 +52,16 @@ def _rows(rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:
 
 def _pieces(text: str, rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:
     """Pieces of a word, at least one of which is no word by itself; not the letters of a row, which are read whole."""
-    for row in rows:
-        text = f"{text[: row.start()]}{'0' * (row.end() - row.start())}{text[row.end() :]}"
-    tokens = [(match.start(), match.end(), match[0]) for match in _PIECE.finditer(text)]
+    taken = {place for row in rows for place in range(row.start(), row.end())}
+    pieces = [match for match in _PIECE.finditer(text) if match.start() not in taken]
+    tokens = [(match.start(), match.end(), match[0]) for match in pieces]
     odd = [not vocabulary.is_word(word) for _, _, word in tokens]
     linked = [_links(text[left[1] : right[0]]) for left, right in pairwise(tokens)]
     edits: list[Edit] = []
     index = 0
     while index < len(tokens) - 1:
-        count = _longest_join([*tokens[index : index + _MOST_PIECES]], odd[index:], linked[index:], vocabulary)
+        few = slice(index, index + _MOST_PIECES)
+        count = _longest_join(tokens[few], odd[few], linked[few], vocabulary)
         if count:
             last = tokens[index + count - 1]
             word = "".join(token[2] for token in tokens[index : index + count])
@@ -67,26 +71,35 @@ def _pieces(text: str, rows: list[re.Match[str]], vocabulary: Vocabulary) -> lis
 
 
 def _links(gap: str) -> int:
-    """Say how a gap may lie inside a word: 0 not at all, 1 as a space, 2 as a mark."""
+    """Say how a gap may lie inside a word: 0 not at all, as a space, a mark, or a hyphen."""
     if gap == " ":
-        return 1
-    marks = 0 < len(gap) <= _LONGEST_GAP and not any(c.isspace() or c.isalnum() or c in _APOSTROPHES for c in gap)
-    return 2 if marks else 0
+        return _SPACE
+    if not 0 < len(gap) <= _LONGEST_GAP or any(c.isspace() or c.isalnum() or c in _APOSTROPHES for c in gap):
+        return 0
+    return _HYPHEN if gap in _HYPHENS else _MARK
 
 
 def _longest_join(tokens: list[tuple[int, int, str]], odd: list[bool], linked: list[int], words: Vocabulary) -> int:
     """Return how many pieces, from the first on, make a word of the lexicon; 0 if none do."""
-    found, word, spaced, strange = 0, tokens[0][2], False, odd[0]
+    found, word = 0, tokens[0][2]
+    shortest = len(word)
     for index in range(1, len(tokens)):
         if not linked[index - 1] or len(word) > _LONGEST_WORD:
             break
-        spaced = spaced or linked[index - 1] == 1
-        strange = strange or odd[index]
         word += tokens[index][2]
-        enough = _SAFE_LENGTH if spaced else _SAFE_GLUED
-        if strange and len(word) >= enough and word in words.words:
+        shortest = min(shortest, len(tokens[index][2]))
+        if word in words.words and len(word) >= _enough(odd[: index + 1], linked[:index], shortest):
             found = index + 1
     return found
+
+
+def _enough(odd: list[bool], linked: list[int], shortest: int) -> int:
+    """Return how long a word must be to be put together from these pieces."""
+    if _SPACE in linked and shortest == 1:  # what is left of `person's word`
+        return _LONGEST_WORD + 1
+    if not any(odd):  # `top-less`, but no `to day`
+        return _SAFE_OF_WORDS if min(linked) == _HYPHEN else _LONGEST_WORD + 1
+    return _SAFE_LENGTH if _SPACE in linked and not all(odd) else _SAFE_GLUED
 
 
 def _chinese_gaps(text: str, vocabulary: Vocabulary) -> list[Edit]:

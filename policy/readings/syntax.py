@@ -18,7 +18,7 @@ _MARK = re.compile(
     rf"|{_WEIGHT}(?:{_WEIGHT})?[)\]}}]+"
     r"|[)\]}]+[-+]?\d?\.\d{1,4}|[)\]}][-+]{1,5}"
     r"|(?<=[a-z])(?:\+{2,6}|-{2,6})(?![a-z-])"
-    r"|\s?\b(?:break|addcomm|addcol|addrow)\b\s?"
+    r"|\s?\b(?:break|addcomm|addcol|addrow)\b\s?| and "
     r"|[()\[\]{}]+"
     r"|</?(?:b|i|u|s|em|strong|span|code|del|ins|mark|sup|sub|br|p|div|a|font|small|big|wbr)(?:\s[^<>]{0,100})?/?>"
     r"|\\(?=[()\[\]{}*_`~#<>:])"
@@ -27,6 +27,7 @@ _MARK = re.compile(
 _EDGE_BEFORE = re.compile(r"[^\W\d_]+$")
 _EDGE_AFTER = re.compile(r"[^\W\d_]+")
 _LONGEST_EDGE = 24
+_TWO_LETTERS = 2
 
 _QUOTED = r"(?:\"[^\"\n]{1,60}\"|'[^'\n]{1,60}'|“[^”\n]{1,60}”|‘[^’\n]{1,60}’|`[^`\n]{1,60}`|「[^」\n]{1,60}」)"
 _SUM = re.compile(rf"{_QUOTED}(?:\s{{0,2}}(?:\+|\.|&|,|\|\||and|plus|和|加)?\s{{0,2}}{_QUOTED})+")
@@ -50,7 +51,9 @@ def without_syntax(reading: Reading, vocabulary: Vocabulary) -> Reading:
     edits, end = [], -1
     for start, stop, named in _marks(text):
         between = "" if start == end else _between(text, start, stop, vocabulary)
-        edits.append(Edit(start, stop, f" {named} " if named else between))
+        read_as = f" {named} " if named else between
+        if read_as != text[start:stop]:
+            edits.append(Edit(start, stop, read_as))
         end = stop
     return read_with(reading, "syntax", edits)
 
@@ -69,15 +72,21 @@ def _marks(text: str) -> list[tuple[int, int, str]]:
 
 def _between(text: str, start: int, stop: int, vocabulary: Vocabulary) -> str:
     """Return what a mark is read as: nothing inside a word and at a word's edge, a space between two words."""
+    mark = text[start:stop]
     before = _EDGE_BEFORE.search(text[max(0, start - _LONGEST_EDGE) : start])
     after = _EDGE_AFTER.match(text[stop : stop + _LONGEST_EDGE])
     if before is None or after is None:
-        return ""
+        return mark if mark == " and " else ""
     left, right = before[0], after[0]
-    if not (left + right).isascii() or (len(left) == 1 and len(right) == 1):
-        return "" if not left[-1].isascii() and not right[0].isascii() else " "
-    one_word = vocabulary.is_word(left + right) and not (vocabulary.is_word(left) and vocabulary.is_word(right))
-    return "" if one_word or text[start:stop].strip("*_`~\\") == "" else " "
+    if not (left + right).isascii():
+        return mark if mark == " and " else "" if not left[-1].isascii() and not right[0].isascii() else " "
+    if len(left + right) == _TWO_LETTERS or (min(len(left), len(right)) == 1 and not {left, right} & {"a", "i"}):
+        return "" if mark.strip() == mark else " "  # letters in brackets: `n(a)k(e)d`
+    both = vocabulary.is_word(left) and vocabulary.is_word(right)
+    if mark == " and ":  # a keyword that is a word, too
+        return "" if left + right in vocabulary.words and not both else mark
+    one_word = left + right in vocabulary.words or (vocabulary.is_word(left + right) and not both)
+    return "" if one_word or mark.strip("*_`~\\") == "" else " "
 
 
 def put_together(reading: Reading, vocabulary: Vocabulary) -> Reading:

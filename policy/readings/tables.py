@@ -21,8 +21,7 @@ from importlib.util import find_spec
 from policy.errors import PolicyError
 
 _LONG_ENOUGH = 4  # the shortest words that the second list has and the first has not are no words
-_SPOKEN_SCALE = 800.0  # the first list counts 5.6e11 words, the second 7e8
-_TRADE_COUNT = 1e7  # that of a rather rare word
+_TRADE_COUNT = 10_000_000  # that of a rather rare word
 
 
 def _read(package: str, path: str) -> str:
@@ -39,12 +38,16 @@ def _read_bytes(package: str, path: str) -> bytes:
 
 
 @cache
-def english() -> Mapping[str, float]:
-    """Return English words, lower case, with how often they occur; all counts on the first list's scale."""
-    lines = _read("symspellpy", "frequency_dictionary_en_82_765.txt").splitlines()
-    spoken: dict[str, float] = json.loads(gzip.decompress(_read_bytes("spellchecker", "resources/en.json.gz")))
-    counts = {word: count * _SPOKEN_SCALE for word, count in spoken.items() if len(word) >= _LONG_ENOUGH}
-    counts.update((word, float(count)) for word, count in map(str.split, lines))
+def english() -> Mapping[str, int]:
+    """Return English words, lower case, with how often they occur.
+
+    Words of the second list alone keep its counts, from a smaller count of texts: they are rarer words anyway.
+    """
+    counts: dict[str, int] = json.loads(gzip.decompress(_read_bytes("spellchecker", "resources/en.json.gz")))
+    for word in [word for word in counts if len(word) < _LONG_ENOUGH]:
+        del counts[word]
+    fields = iter(_read("symspellpy", "frequency_dictionary_en_82_765.txt").split())
+    counts.update(zip(fields, map(int, fields), strict=True))
     trade = [line for line in _read("policy.readings", "trade_words.txt").splitlines() if not line.startswith("#")]
     for word in " ".join(trade).split():
         counts.setdefault(word, _TRADE_COUNT)

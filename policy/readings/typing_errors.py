@@ -9,6 +9,7 @@ its length, not the lexicon's.
 
 import re
 from itertools import groupby
+from operator import ge
 
 from policy.readings.reading import Edit, Reading, read_with
 from policy.readings.vocabulary import Vocabulary
@@ -16,6 +17,7 @@ from policy.readings.vocabulary import Vocabulary
 _SAFE_LENGTH = 5
 _SWAP_LENGTH = 4
 _LONGEST = 24
+_MOST_MEANINGS = 3
 _DOUBLE = re.compile(r"([a-z])\1")
 
 
@@ -59,13 +61,13 @@ class TypingErrors:
         return read_with(reading, "typing_errors", edits)
 
     def _unrepeated(self, word: str) -> str | None:
+        """Return the words that are one with its letters repeated: a `tteenn` may be ten or a teen."""
         if not _DOUBLE.search(word):
             return None
-        runs = [len(list(run)) for _, run in groupby(word)]
-        for meant in self._squeezed.get(_squeeze(word), ()):
-            if all(ours >= theirs for ours, theirs in zip(runs, _runs(meant), strict=True)):
-                return meant
-        return None
+        runs = _runs(word)
+        squeezed = self._squeezed.get(_squeeze(word), ())
+        found = [meant for meant in squeezed if all(map(ge, runs, _runs(meant)))]
+        return " ".join(found[:_MOST_MEANINGS]) or None
 
     def _meant(self, word: str) -> str | None:
         """Return the word that is one typing error away; the first letter is seldom the wrong one."""
@@ -77,9 +79,10 @@ class TypingErrors:
             if swapped in words:
                 return swapped
         found = [meant for meant in self._without.get(word, ()) if meant[0] == word[0]]  # a letter is missing
-        for shorter in _without_one(word)[1:]:
-            if len(shorter) >= _SAFE_LENGTH and shorter in words:  # one too many
-                found.append(shorter)
+        for position, shorter in enumerate(_without_one(word)):
+            inner = 0 < position < len(shorter)
+            if shorter in words and position and len(shorter) >= (_SWAP_LENGTH if inner else _SAFE_LENGTH):
+                found.append(shorter)  # one too many
             if len(word) >= _SAFE_LENGTH:
                 found += [meant for meant in self._without.get(shorter, ()) if _one_differs(word, meant)]
         return found[0] if found else None

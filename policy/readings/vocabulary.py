@@ -20,6 +20,7 @@ _LETTER_COST = 16.0  # of a letter that belongs to no word: dearer than any word
 _FRAGMENT = 2  # the English list holds abbreviations of this length; only these are taken for words
 _SHORT_WORDS = "a i am an as at be by do go he if in is it me my no of oh on or so to up us we"
 _SAFE_IN_ROW = 4
+_SAFE_AMONG_WORDS = 3
 
 
 class Token(NamedTuple):
@@ -39,7 +40,7 @@ class Token(NamedTuple):
 class Vocabulary:
     """What the readings know about words."""
 
-    def __init__(self, lexicon: Lexicon, english: Mapping[str, float]) -> None:
+    def __init__(self, lexicon: Lexicon, english: Mapping[str, int]) -> None:
         """Take the words.
 
         Args:
@@ -109,16 +110,14 @@ class Vocabulary:
         """Return a row of letters as words, if a word of the lexicon is among them.
 
         Args:
-            letters: Without spaces. A word of three letters counts only if it is the whole row.
+            letters: Without spaces. A word of three letters counts only if the rest are words, too.
         """
         if letters in self.words:
             return letters
-        if len(letters) <= _SAFE_IN_ROW:
-            return None
         pieces = self.segment(letters)
-        if any(len(piece) >= _SAFE_IN_ROW and piece in self.words for piece in pieces):
-            return " ".join(pieces)
-        return None
+        enough = _SAFE_AMONG_WORDS if all(map(self.is_word, pieces)) else _SAFE_IN_ROW
+        wanted = any(len(piece) >= enough and piece in self.words for piece in pieces)
+        return " ".join(pieces) if wanted else None
 
     def terms_in(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where Chinese terms of the lexicon stand: start and end, overlapping ones too."""

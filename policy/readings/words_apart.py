@@ -8,10 +8,12 @@ from policy.readings.vocabulary import Vocabulary
 _UNDERSCORE = re.compile(r"(?<=[^\W_])_+(?=[^\W_])")
 _WORD = re.compile(r"[a-z]+")
 _GLUED_TO_DIGITS = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])")
-_NAMED = re.compile(r"[a-z]{3,}\d|\d[a-z]{3,}")
+_NAMED = re.compile(r"[a-z]{3}\d|\d[a-z]{3}")
 _LONG_ENOUGH = 7
 _SAFE_LENGTH = 4
 _SHORTEST = 3
+_LONG_ROW = 12
+_MOST_STRANGE = 6  # one letter in so many may belong to no word
 
 
 def apart(reading: Reading, vocabulary: Vocabulary) -> Reading:
@@ -38,10 +40,11 @@ def _named(match: re.Match[str], text: str, vocabulary: Vocabulary) -> bool:
 
 
 def _makes_sense(pieces: list[str], vocabulary: Vocabulary) -> bool:
-    """Say whether all pieces are words and a long enough one is of the lexicon."""
-    if not all(vocabulary.is_word(piece) for piece in pieces):
-        return False
-    shortest = min(map(len, pieces))
-    return shortest >= _SHORTEST and any(
-        len(piece) >= _SAFE_LENGTH + (shortest == _SHORTEST) and piece in vocabulary.words for piece in pieces
-    )
+    """Say whether all pieces are words, or nearly all of a long row, and a long enough one is of the lexicon."""
+    wanted = max((len(piece) for piece in pieces if piece in vocabulary.words), default=0)
+    if all(vocabulary.is_word(piece) for piece in pieces):
+        shortest = min(map(len, pieces))
+        return shortest >= _SHORTEST and wanted >= _SAFE_LENGTH + (shortest == _SHORTEST)
+    strange = sum(len(piece) for piece in pieces if not vocabulary.is_word(piece))
+    letters = sum(map(len, pieces))
+    return letters >= _LONG_ROW and wanted > _SAFE_LENGTH and strange * _MOST_STRANGE <= letters
