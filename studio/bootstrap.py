@@ -35,6 +35,7 @@ from storage import (
     WorkerStore,
     utc_now,
 )
+from studio.guards import guard_of_service
 from studio.jobs.accept import Intake
 from studio.jobs.run import Parts
 from studio.jobs.shadow import Shadow
@@ -153,6 +154,7 @@ def build_shadow(settings: Settings) -> Shadow | None:
 
 def build_services(settings: Settings, policies: ActivePolicy | None = None) -> Services:
     """Everything the API process needs; None reads the policy from its files."""
+    policies = policies or build_policies(settings, guard_of_service(settings))
     store = open_store(settings)
     limits = limits_of(settings)
     whereabouts = weights_of(settings)
@@ -168,9 +170,7 @@ def build_services(settings: Settings, policies: ActivePolicy | None = None) -> 
         max_queued=settings.max_queued,
         max_model_steps=settings.max_model_steps,
     )
-    return Services(
-        settings=settings, store=store, policies=policies or build_policies(settings), intake=intake, limits=limits
-    )
+    return Services(settings=settings, store=store, policies=policies, intake=intake, limits=limits)
 
 
 def build_desk(

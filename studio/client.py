@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -17,6 +17,7 @@ from storage import ApiKey, ConflictError, StorageError
 from studio import bootstrap
 from studio.api.bodies import validate
 from studio.api.views import job_view
+from studio.guards import guarding
 from studio.jobs.accept import accept
 from studio.jobs.requests import REQUESTS
 from studio.jobs.worker import work
@@ -128,24 +129,29 @@ class LocalClient:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._fault: BaseException | None = None
+        self._guarded = ExitStack()
 
     def __enter__(self) -> Self:
         from studio.engines import build_engine
 
-        self._services = bootstrap.build_services(self._settings)
-        self._store = self._services.store
-        self._store.database.upgrade()
-        bootstrap.ensure_bootstrap_key(self._store, self._settings.bootstrap_key_path)
-        self._key = self._own_key()
-        # Before anything is queued: settings that no engine can be built from must not leave a job behind.
-        self._desk = bootstrap.build_desk(
-            self._settings,
-            self._store,
-            build_engine(self._settings, self._store),
-            name=f"command line {os.getpid()}",
-            facts=dict,
-            policies=self._services.policies,
-        )
+        with ExitStack() as opening:
+            guard = opening.enter_context(guarding(self._settings))
+            policies = bootstrap.build_policies(self._settings, guard)
+            self._services = bootstrap.build_services(self._settings, policies)
+            self._store = self._services.store
+            self._store.database.upgrade()
+            bootstrap.ensure_bootstrap_key(self._store, self._settings.bootstrap_key_path)
+            self._key = self._own_key()
+            # Before anything is queued: settings that no engine can be built from must not leave a job behind.
+            self._desk = bootstrap.build_desk(
+                self._settings,
+                self._store,
+                build_engine(self._settings, self._store),
+                name=f"command line {os.getpid()}",
+                facts=dict,
+                policies=policies,
+            )
+            self._guarded = opening.pop_all()
         return self
 
     def __exit__(
@@ -154,6 +160,7 @@ class LocalClient:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self._guarded.close()
 
     def submit(self, operation: str, members: Mapping[str, Any], pictures: Mapping[str, Path]) -> dict[str, Any]:
         """Accept the edit and begin to carry it out in a thread of its own."""

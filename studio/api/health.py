@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from storage import StorageError
 from studio.api.security import services_of
 from studio.bootstrap import Services
+from studio.guards import notices_of
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -39,7 +40,12 @@ def ready(request: Request, response: Response) -> dict[str, Any]:
     return {
         "status": "ready" if fine else "not ready",
         "checks": {name: "ok" if not problem else "; ".join(problem) for name, problem in checks.items()},
-        "policy": {"version": policy.version, "digest": policy.digest, "problem": _rule_problem(services)},
+        "policy": {
+            "version": policy.version,
+            "digest": policy.digest,
+            "problem": _rule_problem(services),
+            "notices": notices_of(policy),
+        },
         "workers": _workers(services),
     }
 

@@ -82,16 +82,20 @@ def run_worker(settings: Settings, store: Any, stop: threading.Event) -> None:
     """Work until told to stop, with the real engine."""
     from studio import bootstrap
     from studio.engines import build_engine, cores
+    from studio.guards import guarding
     from studio.jobs.worker import work
 
     name = f"{socket.gethostname()}-{os.getpid()}"
     facts = {"version": __version__, "device": settings.device, "threads": settings.threads or cores()}
-    desk = bootstrap.build_desk(settings, store, build_engine(settings, store), name=name, facts=lambda: dict(facts))
-    log.info("worker %s is ready", name)
-    try:
-        work(desk, stop)
-    finally:
-        store.workers.remove(name)
+    engine = build_engine(settings, store)
+    with guarding(settings) as guard:
+        policies = bootstrap.build_policies(settings, guard)
+        desk = bootstrap.build_desk(settings, store, engine, name=name, facts=lambda: dict(facts), policies=policies)
+        log.info("worker %s is ready", name)
+        try:
+            work(desk, stop)
+        finally:
+            store.workers.remove(name)
 
 
 class _Supervisor(threading.Thread):

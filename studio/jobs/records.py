@@ -130,7 +130,8 @@ class Run:
     def tolerance(self) -> int:
         """How much the policy lets pass: as the request was accepted; less if the key's was lowered since."""
         own: int = self.requester.get("safety_tolerance", DEFAULT_TOLERANCE)
-        return min(self.job.parameters.get("safety_tolerance", own), own)
+        accepted: int = self.job.parameters.get("safety_tolerance", own)
+        return min(accepted, own)
 
     @property
     def verdict(self) -> Verdict | None:

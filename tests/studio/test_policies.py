@@ -11,6 +11,7 @@ import pytest
 
 from policy import Decision, Policy, TextSubject, load_policy, load_rules
 from studio import bootstrap
+from studio.guards import guard_of_service, guarding
 from studio.policies import ActivePolicy
 from studio.settings import Settings
 from tests.studio.conftest import Studio
@@ -290,3 +291,27 @@ def test_a_slow_candidate_is_not_waited_for(make_studio: Callable[..., Studio]) 
     finally:
         waiting.go_on.set()
     assert [each["error"] for each in noted] == ["Timeout", "Busy"]
+
+
+# the guard
+
+
+def test_without_a_guard_the_service_says_so_and_goes_on(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    policies = bootstrap.build_policies(settings, guard_of_service(settings))
+    studio = make_studio(policies=policies)
+    ready = studio.http.get("/health/ready").json()
+    assert (ready["status"], len(ready["policy"]["notices"])) == ("ready", 1)
+    assert "STUDIO_GUARD_MODEL" in ready["policy"]["notices"][0]
+    assert studio.done("generate", prompt="a red circle")["state"] == "done"
+
+
+def test_where_a_guard_is_required_nothing_runs_without_one(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, guard_required=True, guard_model=str(tmp_path / "nowhere"))
+    studio = make_studio(policies=bootstrap.build_policies(settings, guard_of_service(settings)))
+    ready = studio.http.get("/health/ready")
+    assert (ready.status_code, ready.json()["policy"]["notices"]) == (503, [])
+    assert "a guard model is required" in ready.json()["checks"]["policy"]
+    with guarding(settings) as guard:
+        policies = bootstrap.build_policies(settings, guard)
+        assert decide(policies.current(), "a red circle") is Decision.BLOCK
