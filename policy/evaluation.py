@@ -134,6 +134,7 @@ class Evaluation:
         languages: By language.
         labels: By what the source calls the kind of text; a text with two labels counts in both.
         screeners: What each screener would do alone, by its name.
+        only: What each screener catches and no other does, by its name: unsafe texts, safe texts.
         confusion: Label of the source -> category found -> unsafe texts; `none` for those that were allowed.
         found: Category found -> what was blocked or reviewed under it: unsafe texts, safe texts.
     """
@@ -142,6 +143,7 @@ class Evaluation:
     languages: Mapping[str, Rates]
     labels: Mapping[str, Rates]
     screeners: Mapping[str, Rates]
+    only: Mapping[str, tuple[int, int]]
     confusion: Mapping[str, Mapping[str, int]]
     found: Mapping[str, tuple[int, int]]
 
@@ -152,8 +154,9 @@ class Evaluation:
             "languages": {name: rates.to_json() for name, rates in self.languages.items()},
             "labels": {name: rates.to_json() for name, rates in self.labels.items()},
             "screeners": {name: rates.to_json() for name, rates in self.screeners.items()},
+            "only": _pairs_json(self.only),
             "confusion": {name: dict(row) for name, row in self.confusion.items()},
-            "found": {name: {"unsafe": unsafe, "safe": safe} for name, (unsafe, safe) in self.found.items()},
+            "found": _pairs_json(self.found),
         }
 
 
@@ -185,10 +188,8 @@ def evaluate(judged: Sequence[Judged]) -> Evaluation:
         judged: Every text with its answer.
     """
     caught = [each for each in judged if each.answer.decision is not Decision.ALLOW]
-    found = {
-        category: (sum(each.line.unsafe for each in group), sum(not each.line.unsafe for each in group))
-        for category, group in _grouped(caught, lambda each: [each.answer.category]).items()
-    }
+    found = _grouped(caught, lambda each: [each.answer.category])
+    only = _grouped(caught, _only_catcher)
     names = sorted({name for each in judged for name in each.answer.by_screener if name != FRAME})
     labelled = _grouped(judged, lambda each: each.line.labels)
     return Evaluation(
@@ -201,7 +202,8 @@ def evaluate(judged: Sequence[Judged]) -> Evaluation:
             for name, group in labelled.items()
             if any(each.line.unsafe for each in group)
         },
-        found=found,
+        only={name: _pair(only.get(name, [])) for name in names},
+        found={name: _pair(group) for name, group in found.items()},
     )
 
 
@@ -260,6 +262,22 @@ def false_alarms(judged: Iterable[Judged]) -> list[Judged]:
 
 def _strength(finding: Finding) -> float:
     return 1.0 if finding.category == FRAME else finding.score
+
+
+def _only_catcher(judged: Judged) -> list[str]:
+    """The screener that alone caught a text; none if several did, or the frame."""
+    catchers = [name for name, decision in judged.answer.by_screener.items() if decision is not Decision.ALLOW]
+    return catchers if len(catchers) == 1 else []
+
+
+def _pair(group: Sequence[Judged]) -> tuple[int, int]:
+    """Count unsafe and safe texts."""
+    unsafe = sum(each.line.unsafe for each in group)
+    return unsafe, len(group) - unsafe
+
+
+def _pairs_json(pairs: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, int]]:
+    return {name: {"unsafe": unsafe, "safe": safe} for name, (unsafe, safe) in pairs.items()}
 
 
 def _languages(judged: Judged) -> list[str]:

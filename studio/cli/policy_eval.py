@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -112,17 +113,16 @@ def _print(
 ) -> None:
     console = Console(highlight=False)
     files = {Path(name).name: each.everything for name, each in found.items()}
-    console.print(_rates_table("per cent, with the 95 % interval; caught = blocked or reviewed", "file", files))
+    _print_rates(console, "per cent (95 % interval); caught = blocked or reviewed", files)
     if len(found) > 1:
-        console.print(_rates_table("all files together", "", {"together": together.everything}))
+        _print_rates(console, "all files together", {"together": together.everything})
     if len(together.languages) > 1:
-        console.print(_rates_table("by language", "language", together.languages))
-    if len(together.screeners) > 1:
-        console.print(_rates_table("each screener alone", "screener", together.screeners))
+        _print_rates(console, "by language", together.languages)
+    _print_screeners(console, together)
     for name, each in found.items():
-        kinds = {kind: rates for kind, rates in each.labels.items() if rates.texts >= _FEWEST}
-        if kinds:
-            console.print(_rates_table(f"{Path(name).name}: by kind", "kind", dict([*kinds.items()][:_MOST_ROWS])))
+        kinds = [(kind, rates) for kind, rates in each.labels.items() if rates.texts >= _FEWEST]
+        if len(kinds) > 1:
+            _print_rates(console, f"{Path(name).name}: by kind", dict(kinds[:_MOST_ROWS]))
         _print_confusion(console, f"{Path(name).name}: unsafe texts, kind by what was found", each.confusion)
     console.print(_found_table(together.found))
     for title, rows in listed.items():
@@ -130,24 +130,52 @@ def _print(
             console.print(_listing(title.replace("_", " "), rows, show_texts=show_texts))
 
 
-def _rates_table(title: str, of: str, rows: "Mapping[str, Rates]") -> Table:
-    table = Table(of, "unsafe", "blocked", "caught", "safe", "blocked", "caught", title=title, title_justify="left")
-    for column in table.columns[1:]:
-        column.justify = "right"
-        column.no_wrap = True
+def _print_rates(console: Console, title: str, rows: "Mapping[str, Rates]") -> None:
+    bars = console.width >= _WIDE
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", overflow="fold")
+    for column in ("of the", "texts", "blocked", "caught"):
+        table.add_column(column, justify="left" if column == "of the" else "right", no_wrap=True)
+    if bars:
+        table.add_column("", no_wrap=True)
     for name, each in rows.items():
-        unsafe = (str(each.unsafe_blocked.of), percent(each.unsafe_blocked), percent(each.unsafe_caught))
-        safe = (str(each.safe_blocked.of), percent(each.safe_blocked), percent(each.safe_caught))
-        table.add_row(escape(name), *unsafe, *safe)
-    return table
+        both = (("unsafe", each.unsafe_blocked, each.unsafe_caught), ("safe", each.safe_blocked, each.safe_caught))
+        for number, (label, blocked, caught) in enumerate(row for row in both if row[1].of):
+            shown = (str(caught.of), percent(blocked), percent(caught), *((_bar(blocked, caught),) if bars else ()))
+            table.add_row(escape(name) if number == 0 else "", label, *shown)
+    console.print(table)
+
+
+def _bar(blocked: "Share", caught: "Share") -> str:
+    """What was blocked, then what was sent to review, of the whole length."""
+    first, both = (round((each.value or 0) * _BAR) for each in (blocked, caught))
+    return f"[red]{'█' * first}[/red][yellow]{'▓' * (both - first)}[/yellow]{'·' * (_BAR - both)}"
+
+
+_BAR = 30
+_WIDE = 110
+"""Columns of a terminal that has room for bars."""
+
+
+def _print_screeners(console: Console, together: "Evaluation") -> None:
+    """What each screener would do alone, and how many texts it catches that no other does."""
+    if len(together.screeners) < 2:  # noqa: PLR2004 - nothing to tell apart
+        return
+    _print_rates(console, "each screener alone", together.screeners)
+    for name, (unsafe, safe) in together.only.items():
+        console.print(f"  only {name} catches {unsafe} unsafe and {safe} safe texts", markup=False)
 
 
 def percent(share: "Share") -> str:
-    """`61.2 (57.1-65.0)`; empty for a share of nothing."""
+    """`61.2 (57-65)`; a decimal where it matters, empty for a share of nothing."""
     if share.value is None:
         return ""
-    low, high = share.interval
-    return f"{share.value * 100:.1f} ({low * 100:.1f}-{high * 100:.1f})"
+    low, high = (f"{each * 100:.{1 if each < _SMALL else 0}f}" for each in share.interval)
+    return f"{share.value * 100:.1f} ({low}-{high})"
+
+
+_SMALL = 0.0995
+"""Bounds under it, ten per cent after rounding, have a decimal."""
 
 
 def _print_confusion(console: Console, title: str, confusion: Mapping[str, Mapping[str, int]]) -> None:
@@ -157,7 +185,9 @@ def _print_confusion(console: Console, title: str, confusion: Mapping[str, Mappi
     if not rows:
         return
     columns = categories_of(rows)
-    table = Table("kind", *(escape(each) for each in columns), title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("", *columns):
+        table.add_column(escape(column), overflow="fold", justify="right" if column else "left")
     for name, row in [*rows.items()][:_MOST_ROWS]:
         table.add_row(escape(name), *(str(row.get(each, "")) for each in columns))
     console.print(table)
@@ -165,7 +195,8 @@ def _print_confusion(console: Console, title: str, confusion: Mapping[str, Mappi
 
 def _found_table(found: Mapping[str, tuple[int, int]]) -> Table:
     title = "what was blocked or reviewed, by the category found"
-    table = Table("category", "unsafe", "safe", "right", title=title, title_justify="left")
+    columns = ("category", "unsafe", "safe", "right")
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, (unsafe, safe) in found.items():
         table.add_row(escape(name), str(unsafe), str(safe), f"{unsafe / (unsafe + safe):.0%}")
     return table
@@ -173,7 +204,7 @@ def _found_table(found: Mapping[str, tuple[int, int]]) -> Table:
 
 def _listing(title: str, rows: "Sequence[Judged]", *, show_texts: bool) -> Table:
     columns = ("id", "kind", "decision", "rules", "score", *(("text",) if show_texts else ()))
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for row in rows:
         told = row.answer
         cells = (str(row.line.id), ", ".join(row.line.labels[:3]), told.decision.value, ", ".join(told.rules))

@@ -112,23 +112,31 @@ def shadow(last: Last = 10_000, *, as_json: AsJson = False) -> None:
 
     store = bootstrap.open_store(load_settings())
     store.database.require_head()
-    records = list(_newest_records(store, last))
-    asked = [each for each in records if each.body.get("shadow")]
-    failed = Counter(each.body["shadow"]["error"] for each in asked if "error" in each.body["shadow"])
-    found = [_disagreement(each) for each in asked if "decision" in each.body["shadow"]]
+    seen, asked, found = 0, 0, []
+    failed: Counter[str] = Counter()
+    candidates: dict[str, None] = {}
+    for record in _newest_records(store, last):
+        seen += 1
+        other = record.body.get("shadow")
+        if not other:
+            continue
+        asked += 1
+        candidates[other["policy_digest"]] = None
+        failed.update([other["error"]] if "error" in other else [])
+        found += [_disagreement(record)] if "decision" in other else []
     document = {
-        "records": len(records),
-        "asked": len(asked),
+        "records": seen,
+        "asked": asked,
         "failed": dict(failed.most_common()),
         "disagreements": len(found),
         "directions": dict(Counter(f"{each['decision']} -> {each['candidate']}" for each in found).most_common()),
         "rules": dict(Counter(rule for each in found for rule in each["rules"]).most_common()),
-        "candidates": sorted({each.body["shadow"]["policy_digest"] for each in asked}),
+        "candidates": list(candidates),
         "jobs": found,
     }
     emit(_shadow_table(found), document, as_json=as_json)
     if not as_json:
-        typer.echo(f"{len(records)} records, {len(asked)} with a candidate asked, {len(found)} disagreements")
+        typer.echo(f"{seen} records, {asked} with a candidate asked, {len(found)} disagreements")
         for title in ("directions", "rules", "failed"):
             counted: Any = document[title]
             if counted:

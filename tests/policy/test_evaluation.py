@@ -131,6 +131,8 @@ def test_what_each_screener_adds_is_told() -> None:
         judged(BLOCK, unsafe=True, by_screener={"rules": BLOCK, "head": ALLOW}),
         judged(REVIEW, unsafe=True, by_screener={"rules": ALLOW, "head": REVIEW}),
     ]
+    rows.append(judged(BLOCK, unsafe=False, by_screener={"rules": BLOCK, "head": REVIEW}))
+    assert evaluate(rows).only == {"rules": (1, 0), "head": (1, 0)}
     found = evaluate(rows).screeners
     assert found["rules"].unsafe_caught == Share(1, 2)
     assert found["head"].unsafe_blocked == Share(0, 2)

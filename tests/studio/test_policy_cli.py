@@ -76,6 +76,12 @@ def read(*arguments: object, code: int = 0, lines: str = "") -> dict[str, Any]:
     return found
 
 
+def own_problems(*arguments: object) -> list[str]:
+    """What `check` says of the operator's files."""
+    problems = read(*arguments, code=1)["problems"]
+    return [each for each in problems if each.startswith("operator:")]
+
+
 def corpus(*rows: tuple[str, str] | tuple[str, str, str]) -> str:
     names = ("id", "text", "label")
     return "".join(json.dumps(dict(zip(names, row, strict=False))) + "\n" for row in rows)
@@ -95,8 +101,7 @@ def test_check_counts_what_there_is_and_runs_the_examples(folder: Callable[..., 
 
 def test_check_names_file_and_line_of_every_example_that_fails(folder: Callable[..., Path]) -> None:
     bad = ENGLISH.replace("a smiling gnome", "grumpy gnome statue").replace("a grumpy gnome on", "a lawn on")
-    found = read("check", folder(english=bad), code=1)
-    assert found["problems"] == [
+    assert own_problems("check", folder(english=bad)) == [
         "operator:en/gnomes.toml:10: gnomes-01 misses its catch example",
         "operator:en/gnomes.toml:8: gnomes-01 matches its allow example",
     ]
@@ -104,7 +109,7 @@ def test_check_names_file_and_line_of_every_example_that_fails(folder: Callable[
 
 def test_check_lets_no_allow_example_be_caught_by_another_rule(folder: Callable[..., Path]) -> None:
     bad = ENGLISH.replace("a smiling gnome", "a nude child beside a gnome")
-    (problem,) = read("check", folder(english=bad), code=1)["problems"]
+    (problem,) = own_problems("check", folder(english=bad))
     assert problem == "operator:en/gnomes.toml:8: minors-01 catches an allow example of gnomes-01"
 
 
@@ -209,7 +214,7 @@ def test_eval_counts_recall_and_false_alarms(folder: Callable[..., Path], tmp_pa
     assert "50.0 / 50.0 % of 2" in page.read_text()
     shown = run(*arguments, "--show-texts").stdout
     assert "corpus.jsonl" in shown
-    assert "50.0 (9.5-90.5)" in shown
+    assert "50.0 (9.5-91)" in shown
     assert "foul" in shown
 
 
