@@ -1,7 +1,8 @@
 """The guard models known by name: commit, licence, size and digests. Pure.
 
-Digests are those the hub and two independent projects that pin the same commit name for it. A model whose digests are
-not listed, and any folder, is run as it lies there; its digests then go into the policy's version all the same.
+Commit and digests are those that independent projects which run the same model pin; README.md says how sure that is.
+A model whose digests are not listed, and any folder, is run as it lies there; its digests then go into the policy's
+version all the same.
 """
 
 import re
