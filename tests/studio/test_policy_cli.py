@@ -92,11 +92,17 @@ def studio(*arguments: str, lines: bytes) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, input=lines, capture_output=True, check=False, env=dict(os.environ))
 
 
-def test_check_counts_what_there_is_and_runs_the_examples(folder: Callable[..., Path]) -> None:
-    found = read("check", folder())
-    assert (found["ok"], found["problems"]) == (True, [])
-    assert found["categories"]["gnomes"]["en"] == {"rules": 1, "phrases": 1, "allow": 1, "catch": 1}
+def test_every_example_of_the_shipped_rules_is_answered_as_it_should_be() -> None:
+    found = json.loads(CliRunner().invoke(app, ["policy", "check", "--json"]).stdout)
+    assert found["problems"] == []
+    assert found["ok"]
     assert {"minors", "privacy"} <= set(found["categories"])
+
+
+def test_check_counts_what_a_folder_adds(folder: Callable[..., Path]) -> None:
+    found = json.loads(CliRunner().invoke(app, ["policy", "check", str(folder()), "--json"]).stdout)
+    assert found["categories"]["gnomes"]["en"] == {"rules": 1, "phrases": 1, "allow": 1, "catch": 1}
+    assert not [each for each in found["problems"] if each.startswith("operator:")]
 
 
 def test_check_names_file_and_line_of_every_example_that_fails(folder: Callable[..., Path]) -> None:
@@ -109,8 +115,8 @@ def test_check_names_file_and_line_of_every_example_that_fails(folder: Callable[
 
 def test_check_lets_no_allow_example_be_caught_by_another_rule(folder: Callable[..., Path]) -> None:
     bad = ENGLISH.replace("a smiling gnome", "a nude child beside a gnome")
-    (problem,) = own_problems("check", folder(english=bad))
-    assert problem == "operator:en/gnomes.toml:8: minors-01 catches an allow example of gnomes-01"
+    problem = "operator:en/gnomes.toml:8: minors-01 catches an allow example of gnomes-01"
+    assert problem in own_problems("check", folder(english=bad))
 
 
 @pytest.mark.parametrize(
