@@ -46,6 +46,10 @@ def diff(
     history: Annotated[
         bool, typer.Option("--history", help="Try both on the words of stored jobs, where they are still kept.")
     ] = False,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="Folders are whole sets, as an edited copy of the shipped one, no additions."),
+    ] = False,
     show_texts: ShowTexts = False,
     as_json: AsJson = False,
 ) -> None:
@@ -58,8 +62,8 @@ def diff(
     from policy.comparing import by_direction, changes, compare_rules, recognition
 
     folders = [None if each == SHIPPED else Path(each) for each in (before, after)]
-    policies = [open_policy(each) for each in folders]
-    digests = [recognition(documents_of(each)) for each in folders]
+    policies = [open_policy(each, whole=whole) for each in folders]
+    digests = [recognition(documents_of(each, whole=whole)) for each in folders]
     rules = compare_rules(policies[0].rule_set.rules, policies[1].rule_set.rules, (digests[0], digests[1]))
     rows = [*_corpus_rows(files or (), tolerance), *(_history_rows(last) if history else ())]
     found = changes(_ask_both(policies, rows))

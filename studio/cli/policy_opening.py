@@ -38,26 +38,34 @@ def own_rules(option: Path | None) -> Path | None:
     return option or load_settings().rules
 
 
-def open_policy(folder: Path | None) -> "Policy":
+def open_policy(folder: Path | None, *, whole: bool = False) -> "Policy":
     """Load a policy as the server would, and warn if something keeps it from allowing anything.
 
     Args:
         folder: The operator's rules, added to the shipped ones; None for those alone.
+        whole: Whether the folder stands for the shipped rules instead of being added to them, as an edited copy would.
     """
-    from policy import load_policy
+    from policy import Policy, RuleScreener, load_policy
+    from policy.ruleset import parse_rule_set
 
-    policy = load_policy(rules=folder)
+    if whole and folder is not None:
+        others = [each for each in load_policy().screeners if not isinstance(each, RuleScreener)]
+        policy = Policy(parse_rule_set(documents_of(folder, whole=True)), others)
+    else:
+        policy = load_policy(rules=folder)
     for problem in policy.ready().problems:
         typer.echo(f"everything is blocked: {problem}", err=True)
     return policy
 
 
-def documents_of(folder: Path | None) -> "list[Document]":
-    """Read the documents that a policy's rules are made of, the shipped ones first."""
+def documents_of(folder: Path | None, *, whole: bool = False) -> "list[Document]":
+    """Read the documents that a policy's rules are made of, the shipped ones first; see `open_policy`."""
     from importlib import resources
 
     from policy.loading import read_documents
 
+    if whole and folder is not None:
+        return read_documents(folder)
     shipped = read_documents(resources.files("policy").joinpath("rules"))
     return shipped if folder is None else [*shipped, *read_documents(folder, "operator:")]
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +245,18 @@ def test_diff_tells_rules_and_decisions_that_change(folder: Callable[..., Path],
     assert "seen" not in json.dumps(found)
     assert read("diff", "shipped", strict)["documents"]["added"] == ["gnomes-01"]
     assert "seen" in run("diff", strict, mild, file, "--show-texts").stdout
+
+
+def test_diff_takes_an_edited_copy_of_the_shipped_rules(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(str(resources.files("policy").joinpath("rules")), copy)
+    edited = copy / "privacy.toml"
+    edited.write_text(edited.read_text().replace('title = "', 'title = "Edited: ', 2))
+    with pytest.raises(RuleError, match="already used"):  # an addition it cannot be: every id is there twice
+        CliRunner().invoke(app, ["policy", "diff", "shipped", str(copy)], catch_exceptions=False)
+    found = read("diff", "shipped", copy, "--whole")["documents"]
+    assert (found["added"], found["removed"]) == ([], [])
+    assert [each["fields"] for each in found["changed"]] == [["title"]]
 
 
 def stored(make_studio: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Studio:
