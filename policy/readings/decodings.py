@@ -18,7 +18,8 @@ from policy.readings.vocabulary import Vocabulary
 
 _ESCAPE = re.compile(
     r"&(?:#\d{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[a-zA-Z]{2,31};)"
-    r"|\\u\{[0-9a-fA-F]{1,6}\}|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|%u[0-9a-fA-F]{4}|\b[Uu]\+[0-9a-fA-F]{4,6}[\s,;]?"
+    r"|\\u\{[0-9a-fA-F]{1,6}\}|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|%u[0-9a-fA-F]{4}"
+    r"|\b[Uu]\+[0-9a-fA-F]{4,6}(?:[ ,;]{1,2}(?=[Uu]\+))?"
 )
 _BYTES = re.compile(r"(?:%[0-9a-fA-F]{2})+|(?:\\x[0-9a-fA-F]{2})+|(?:=[0-9A-F]{2}){2,}|(?:\\[0-3][0-7]{2})+")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{4,}={0,2}(?![A-Za-z0-9+/_-])")
@@ -76,7 +77,7 @@ def _escapes(text: str) -> list[Edit]:
 
 
 def _code_point(escape: str) -> str:
-    number = int(re.sub(r"^(?:\\u\{?|\\U|%u|[Uu]\+)|[}\s,;]", "", escape), 16)
+    number = int(re.sub(r"^(?:\\u\{?|\\U|%u|[Uu]\+)|[} ,;]", "", escape), 16)
     return escape if number in _SURROGATES or number > _LAST_CODE_POINT or not number else chr(number)
 
 

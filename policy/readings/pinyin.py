@@ -25,7 +25,7 @@ _UNIT = re.compile(rf"([a-z]+)[1-5]?|([{CHINESE}])")
 _LATIN = re.compile("[a-z]")
 _GAP = re.compile(r"[ '\-·]?")
 _MOST_UNITS = 8
-_SAFE_LETTERS = 5
+_FEWEST_LETTERS, _SAFE_LETTERS = 4, 5  # where Chinese is spoken, and where it is not
 _FEWEST_WORDS = 4
 _SAFE_TERM = 3
 _MOST_READINGS = 4
@@ -179,7 +179,7 @@ def _is_spelt(window: list[_Unit], term: str, *, mixed: bool) -> bool:
     if len(latin) < len(window):
         return True
     letters = sum(len(unit.sound) for unit in latin)
-    return letters >= _SAFE_LETTERS if mixed else letters >= _SAFE_LETTERS and any(unit.odd for unit in latin)
+    return letters >= _FEWEST_LETTERS if mixed else letters >= _SAFE_LETTERS and any(unit.odd for unit in latin)
 
 
 def _is_homophone(window: list[_Unit], term: str) -> bool:

@@ -59,8 +59,10 @@ class Reading:
         """
         if self.parent is None:
             return span
-        back = Span(self._back(span.start, end=False), self._back(max(span.end, span.start), end=True))
-        return self.parent.origin(back)
+        start, end = self._back(span.start, end=False), self._back(max(span.end, span.start), end=True)
+        return self.parent.origin(
+            Span(min(start, end), max(start, end))
+        )  # an empty span may lie where text was dropped
 
     def _back(self, position: int, *, end: bool) -> int:
         """Map a boundary of a span; one that lies in a replacement moves to the replaced stretch's own boundary."""

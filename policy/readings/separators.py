@@ -43,9 +43,9 @@ def _rows(rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:
     """Single letters in a row."""
     edits = []
     for match in rows:
-        letters = "".join(_UNITS.findall(match[0])).translate(PLAIN)
-        words = vocabulary.in_row(letters)
-        if words is not None:
+        units = _UNITS.findall(match[0])
+        words = vocabulary.in_row("".join(units).translate(PLAIN))
+        if words is not None and sum(map(str.isalpha, units)) * 2 >= len(units):
             edits.append(Edit(match.start(), match.end(), words))
     return edits
 

@@ -1,0 +1,69 @@
+"""What is no disguise is not read as one."""
+
+import pytest
+
+from policy.readings import Reader
+from tests.policy.readings.words import LEXICON
+
+INNOCENT = [
+    "g r a p e",
+    "E s s e x",
+    "t h e r a p i s t",
+    "a therapist in Essex with a grape",
+    "U.S.A. and the U.K.",
+    "a c.a.t. and a d-o-g",
+    "they n*ed help",
+    "*emphasis* and **bold** and _underlined_",
+    "see https://example.org/a-b_c?d=e&f=100%25#top",
+    "#sunset #goldenhour #nofilter",
+    "product X-1200B, model RTX3080Ti, part 4XG-99",
+    "doi:10.1000/xyz123 and isbn 978-3-16-148410-0",
+    "a 3d render, 8k, 4k, 35mm, f/1.8, 1980s, 16th century",
+    "1girl, 2boys, 1 9 7 0 s, 2 0 1 5, 8 k, d & d",
+    ":-) ;) :D <3 ^_^ xD",
+    "hex colours #6e616b and #ff00aa, seed 1234567890",
+    "<lora:add_detail:0.8> masterpiece, best_quality",
+    "(a red car:1.3), [blurred], ((sharp focus))",
+    "by Greg Rutkowski, Artgerm, WLOP, Willem Heda, Banksy",
+    "couldn't, wouldn't, the driver's car, the person's hat",
+    "a boring meeting on Tuesday at 10:30",
+    "женщина идёт по улице",
+    "η γάτα κοιμάται στον ήλιο",
+    "女子走在街上，干净的街道",
+    "春 夏 秋 冬",
+    "一位美丽的女性，爱笑的眼睛",
+    "men and women can sing a long song",
+    "made in China by she long",
+    "日本の桜と富士山",
+    "café, naïve, Zürich, jalapeño, crème brûlée",
+    "C3PO and R2D2 on the M1 motorway",
+    "top-left corner, t-shirt, x-ray, e-mail, k-pop",
+    "red|blue|green and/or yellow",
+    "YWJjZGVm is a token",
+    "a ten year warranty for the killjoy",
+]
+
+
+@pytest.mark.parametrize("text", INNOCENT)
+def test_innocent_texts_are_read_as_they_stand(reader: Reader, text: str) -> None:
+    for reading in reader.read(text):
+        words = set("".join(c if c.isalpha() else " " for c in reading.text.casefold()).split())
+        assert not words & LEXICON.words - {"person", "girl", "woman", "photo"}, reading.name
+        assert not any(len(term) > 1 and term in reading.text for term in LEXICON.chinese), reading.name
+
+
+@pytest.mark.parametrize(
+    "text", ["a red car on a street", "a photo of a sunny park, with trees", "一个女孩在公园里散步"]
+)
+def test_an_ordinary_text_has_one_reading(reader: Reader, text: str) -> None:
+    assert [reading.text for reading in reader.read(text)] == [text]
+
+
+def test_capitals_and_spaces_add_one_reading(reader: Reader) -> None:
+    assert [reading.name for reading in reader.read("A  Red Car")] == ["as_written", "canonical"]
+    assert reader.read("A  Red Car")[1].text == "a red car"
+
+
+def test_a_harmful_pair_in_brackets_stays_two_words(reader: Reader) -> None:
+    assert any("red car" in reading.text for reading in reader.read("(red:1.2)(car:1.1)"))
+    assert not any("redcar" in reading.text for reading in reader.read("(red:1.2)(car:1.1)"))
