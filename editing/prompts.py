@@ -26,6 +26,8 @@ from editing.errors import OperationError
 PART_WEIGHT: Final = (0.0, 3.0)
 MAX_PARTS: Final = 64
 """Most stretches of one weight: the pooled vector is computed once more for each of them."""
+MAX_FAINT: Final = 12
+"""Most different weights below 1: each is two more texts for whoever judges the words (`texts_seen`)."""
 _EXCERPT: Final = 24
 """Characters of the prompt that an error repeats."""
 
@@ -100,7 +102,7 @@ def parse_prompt(text: str, *, place: str = "prompt") -> Prompt:
 
     Raises:
         OperationError: `prompt_brackets_unbalanced` for a weight whose bracket never opened or never closes,
-            `prompt_weight_out_of_range`, `prompt_part_empty`, or `prompt_parts_too_many`.
+            `prompt_weight_out_of_range`, `prompt_part_empty`, `prompt_parts_too_many` or `prompt_weights_too_many`.
     """
     reader = _Reader(text, place)
     for mark in _MARK.finditer(text):
@@ -113,6 +115,15 @@ def parse_prompt(text: str, *, place: str = "prompt") -> Prompt:
             field=place,
             value=len(parts),
             limit=MAX_PARTS,
+        )
+    faint = {part.weight for part in parts if part.weight < 1.0}
+    if len(faint) > MAX_FAINT:
+        raise OperationError(
+            f"a prompt may have {MAX_FAINT} different weights below 1, this one has {len(faint)}; make some the same",
+            code="prompt_weights_too_many",
+            field=place,
+            value=len(faint),
+            limit=MAX_FAINT,
         )
     return Prompt("".join(part.text for part in parts), parts)
 
@@ -145,8 +156,8 @@ def texts_seen(text: str, learnt: Sequence[str] = ()) -> tuple[str, ...]:
         learnt: Words of the request that were uploaded as vectors, without angle brackets.
 
     Returns:
-        At least one text, none twice; no more than about 130 for the worst of prompts, one for most; up to three times
-        as many with learnt words.
+        At least one text, none twice; two more than twice `MAX_FAINT` for the worst of prompts, one for most; up to
+        three times as many with learnt words.
 
     Raises:
         OperationError: As `parse_prompt` raises.

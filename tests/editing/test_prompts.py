@@ -12,7 +12,17 @@ from editing import OperationError
 from editing.catalogue import find
 from editing.checkpoints import Architecture
 from editing.entries import CATALOGUE
-from editing.prompts import MAX_PARTS, Part, Prompt, parse_prompt, plain_text, require_plain, texts_seen, weights_of
+from editing.prompts import (
+    MAX_FAINT,
+    MAX_PARTS,
+    Part,
+    Prompt,
+    parse_prompt,
+    plain_text,
+    require_plain,
+    texts_seen,
+    weights_of,
+)
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="():\\"), min_size=1, max_size=12)
 SOLID = WORDS.filter(lambda text: not text.isspace())
@@ -134,6 +144,7 @@ def test_weights_are_read(text: str, parts: list[tuple[str, float]]) -> None:
         ("(:1.3)", "prompt_part_empty"),
         ("(  :1.3)", "prompt_part_empty"),
         ("(a:1.2) " * MAX_PARTS, "prompt_parts_too_many"),
+        ("".join(f"(a:{index / 100:.2f})" for index in range(MAX_FAINT + 1)), "prompt_weights_too_many"),
     ],
 )
 def test_what_is_meant_as_a_weight_and_cannot_be_one_is_refused(text: str, code: str) -> None:
@@ -180,7 +191,9 @@ def test_the_words_seen_include_what_remains_as_the_weakest_parts_go() -> None:
 
 
 def test_the_words_seen_stay_few_for_the_worst_of_prompts() -> None:
-    assert len(texts_seen("".join(f"(a:{index / 100:.2f})" for index in range(MAX_PARTS)))) <= 2 * MAX_PARTS + 2
+    worst = "".join(f"(a:{index % MAX_FAINT / 100:.2f})" for index in range(MAX_PARTS))
+    assert len(texts_seen(worst)) <= 2 * MAX_FAINT + 2
+    assert len(texts_seen(f"<b>{worst}", ("b",))) <= 3 * (2 * MAX_FAINT + 2)
 
 
 def test_a_token_over_two_parts_weighs_the_mean_of_its_characters() -> None:
