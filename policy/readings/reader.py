@@ -132,6 +132,8 @@ class Reader:
 
     @staticmethod
     def _keep(kept: dict[str, Reading], reading: Reading, written: Reading) -> None:
-        short_enough = len(reading.text) <= MOST_GROWTH * max(len(written.text), 1)
-        if len(kept) < MOST_READINGS and short_enough:
-            kept.setdefault(reading.text, reading)
+        if reading.text in kept or len(reading.text) > MOST_GROWTH * max(len(written.text), 1):
+            return
+        if len(kept) == MOST_READINGS:
+            kept.popitem()  # the one before: the new one is made of it and undoes more
+        kept[reading.text] = reading

@@ -45,9 +45,15 @@ def _rows(rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:
     for match in rows:
         units = _UNITS.findall(match[0])
         words = vocabulary.in_row("".join(units).translate(PLAIN))
-        if words is not None and sum(map(str.isalpha, units)) * 2 >= len(units):
+        letters = sum(map(str.isalpha, units))
+        # A year or a size is no word: `1 7 7 0 s`.
+        if words is not None and (letters * 2 >= len(units) or _says_much(words, vocabulary)):
             edits.append(Edit(match.start(), match.end(), words))
     return edits
+
+
+def _says_much(words: str, vocabulary: Vocabulary) -> bool:
+    return any(len(word) >= _SAFE_GLUED and word in vocabulary.words for word in words.split(" "))
 
 
 def _pieces(text: str, rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:

@@ -37,6 +37,10 @@ class Token(NamedTuple):
     word: str
 
 
+def _is_plain_word(word: str) -> bool:
+    return len(word) > _FRAGMENT and word.isascii() and word.isalpha()
+
+
 class Vocabulary:
     """What the readings know about words."""
 
@@ -47,7 +51,7 @@ class Vocabulary:
             lexicon: Words of the rules.
             english: Ordinary words with how often they occur; see `tables.english`.
         """
-        self.words = lexicon.words
+        self.words = frozenset(filter(_is_plain_word, lexicon.words))
         self.chinese = lexicon.chinese
         self._english = english
         self._short = frozenset(_SHORT_WORDS.split(" "))
