@@ -23,7 +23,13 @@ from policy.failures import FRAME, Failure, failure_finding
 from policy.joining import COVERING, joined
 from policy.rule_screener import RuleScreener
 from policy.ruleset import RuleSet
-from policy.screeners import ReportsProblems, Screener, ScreensAtTolerance, ScreensTogether
+from policy.screeners import (
+    ReportsProblems,
+    Screener,
+    ScreensAtTolerance,
+    ScreensTogether,
+    SecondOpinion,
+)
 from policy.subjects import Subject, TextSubject
 from policy.tolerance import DEFAULT_TOLERANCE, check_tolerance
 from policy.verdict import Decision, Finding, Verdict, combine
@@ -130,21 +136,27 @@ class Policy:
             findings.append(failure_finding(Failure.NOTHING_TO_SCREEN, subject=REQUEST))
         else:
             for subject in subjects:
-                findings += self._screen_gated(subject, tolerance)
+                findings += self._screen_gated(subject, tolerance, findings)
             # Only texts that passed the gate are joined: the joined one is bounded by them.
             if not any(finding.screener == FRAME for finding in findings):
                 for together in joined(subjects, self._covering):
-                    findings += self._screen_one(together, tolerance)
+                    findings += self._screen_one(together, tolerance, findings)
                 findings += self._screen_together(subjects)
         return combine(findings, policy_version=self.version, policy_digest=self.digest)
 
-    def _screen_gated(self, subject: Subject, tolerance: int) -> list[Finding]:
+    def _screen_gated(self, subject: Subject, tolerance: int, so_far: Sequence[Finding]) -> list[Finding]:
         refusal = text_refusal(subject) if isinstance(subject, TextSubject) else None
-        return self._screen_one(subject, tolerance) if refusal is None else [refusal]
+        return self._screen_one(subject, tolerance, so_far) if refusal is None else [refusal]
 
-    def _screen_one(self, subject: Subject, tolerance: int) -> list[Finding]:
+    def _screen_one(self, subject: Subject, tolerance: int, so_far: Sequence[Finding]) -> list[Finding]:
         findings: list[Finding] = []
         for screener in self._screeners:
+            # A second opinion costs seconds: none is asked for about what is refused already, whatever it was found in.
+            if (
+                isinstance(screener, SecondOpinion)
+                and strictest_decision([*so_far, *findings, _NOTHING]) is Decision.BLOCK
+            ):
+                continue
             findings += self._ask(screener, subject.name, partial(_screen_if_handled, screener, subject, tolerance))
         return findings or [failure_finding(Failure.UNSCREENED, subject=subject.name)]
 

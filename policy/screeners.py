@@ -67,6 +67,26 @@ class ReportsProblems(Protocol):
         """Return one sentence for operators per problem, none if it is fit to screen."""
 
 
+@runtime_checkable
+class SecondOpinion(Protocol):
+    """Implemented by screeners worth asking only while nothing blocks: they cost seconds, not milliseconds.
+
+    A frame that does not know of this asks them about everything: slower, never laxer.
+    """
+
+    @property
+    def second_opinion(self) -> bool:
+        """True; a frame leaves the screener out where a finding about the subject blocks already."""
+
+
+@runtime_checkable
+class ReportsNotices(Protocol):
+    """Implemented by screeners that have something to tell operators which blocks nothing."""
+
+    def notices(self) -> tuple[str, ...]:
+        """Return one sentence for operators per notice."""
+
+
 def allowing_finding(screener: str, subject: str, *, detail: str = "", score: float = 0.0) -> Finding:
     """Return the finding of a screener that looked at a subject and found nothing.
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from policy import Policy, Screener
 from policy.guard.loading import build_guard, missing_guard
-from policy.guard.protocol import ReportsNotices
 from policy.guard.screener import GuardScreener
+from policy.screeners import ReportsNotices
 from studio.settings import Settings
 
 

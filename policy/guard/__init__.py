@@ -8,8 +8,8 @@ from policy.guard.absent import AbsentGuard
 from policy.guard.catalogue import GUARDS, GuardModel
 from policy.guard.errors import GuardError
 from policy.guard.loading import build_guard, missing_guard, read_table
-from policy.guard.protocol import ReportsNotices, SecondOpinion
 from policy.guard.screener import GuardScreener
+from policy.screeners import ReportsNotices, SecondOpinion
 
 __all__ = [
     "GUARDS",

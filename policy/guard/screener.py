@@ -79,8 +79,8 @@ class GuardScreener:
         self.time_limit_s = self._child.time_limit_s
 
     def handles(self, subject: Subject) -> bool:
-        """Texts that say what to show."""
-        return isinstance(subject, TextSubject) and subject.wording is Wording.PROMPT
+        """Texts that say what to show, but for the many further ways to read a weighted one, which rules read."""
+        return isinstance(subject, TextSubject) and subject.wording is Wording.PROMPT and not subject.alternative
 
     def screen(self, subject: Subject) -> Sequence[Finding]:
         """Look at a text at the default tolerance."""

@@ -304,3 +304,25 @@ def test_a_screener_that_cannot_report_its_state_has_a_problem():
     screener = Fake(allows)
     screener.problems = lambda: 1 / 0
     assert Policy(RULES, [screener]).ready().problems == ("fake: cannot report its state: ZeroDivisionError",)
+
+
+class Second(Fake):
+    """Asked only about what nothing blocks yet."""
+
+    second_opinion = True
+
+
+def test_a_second_opinion_is_asked_only_while_nothing_blocks():
+    second = Second(allows)
+    policy = Policy(RULES, [second])
+    policy.screen([text(BLOCKED), text(HARMLESS, "prompt_2")])
+    assert second.seen == []
+    policy.screen([text(HARMLESS), text(BLOCKED, "prompt_2")])
+    assert [subject.name for subject in second.seen] == ["prompt"]
+
+
+def test_a_second_opinion_can_refuse_what_the_rules_allow():
+    def blocks(subject):
+        return [replace(allowing_finding("fake", subject.name), rule="second-01", decision=Decision.BLOCK)]
+
+    assert rules_of(Policy(RULES, [Second(blocks)]).screen([text(HARMLESS)])) == ["second-01"]
