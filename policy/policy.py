@@ -12,7 +12,7 @@ Invariants:
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -152,10 +152,7 @@ class Policy:
         findings: list[Finding] = []
         for screener in self._screeners:
             # A second opinion costs seconds: none is asked for about what is refused already, whatever it was found in.
-            if (
-                isinstance(screener, SecondOpinion)
-                and strictest_decision([*so_far, *findings, _NOTHING]) is Decision.BLOCK
-            ):
+            if isinstance(screener, SecondOpinion) and _blocks((*so_far, *findings)):
                 continue
             findings += self._ask(screener, subject.name, partial(_screen_if_handled, screener, subject, tolerance))
         return findings or [failure_finding(Failure.UNSCREENED, subject=subject.name)]
@@ -192,6 +189,10 @@ class Policy:
         except RuleError as error:
             return Failure.SELF_CHECK_FAILED, str(error)
         return None
+
+
+def _blocks(findings: Iterable[Finding]) -> bool:
+    return any(each.decision is Decision.BLOCK for each in findings)
 
 
 def text_refusal(subject: TextSubject) -> Finding | None:
