@@ -8,6 +8,7 @@ overrides; they never take anything away from a locked rule.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import rfc8785
 
@@ -23,7 +24,7 @@ from policy.rule_documents import Category, RuleParts, parse_category, parse_lan
 from policy.vocabulary import Vocabulary, parse_vocabulary
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RuleSet:
     """All rules of a server.
 
@@ -50,17 +51,23 @@ class RuleSet:
         return self.vocabulary.pattern(name, name) if name in self.vocabulary else None
 
     def check_examples(self) -> None:
-        """Run every rule on its own examples.
+        """Run every rule on its own examples; what came out is remembered, since nothing here can change.
 
         Raises:
             RuleError: A rule matches one of its allow examples or misses one of its catch examples.
         """
+        if self._fault is not None:
+            raise RuleError(self._fault)
+
+    @cached_property
+    def _fault(self) -> str | None:
         for rule in self.rules:
             for kind, examples, expected in (("allow", rule.allow, False), ("catch", rule.catch, True)):
                 for example in examples:
                     if self.catches(rule, example) is not expected:
                         problem = "misses" if expected else "matches"
-                        raise RuleError(f"{example.where}: {rule.id} {problem} its {kind} example")
+                        return f"{example.where}: {rule.id} {problem} its {kind} example"
+        return None
 
     def catches(self, rule: Rule, example: Example) -> bool:
         """Say whether a rule matches any reading of an example."""
