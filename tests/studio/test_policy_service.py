@@ -1,6 +1,7 @@
 """What the service makes of the policy: whose tolerance, which texts, what for, and what the caller is told."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from policy import known_test_picture, load_policy
 from storage import AdapterKind, NewAdapter, Role
 from studio.cli import app
+from studio.client import HttpClient, StudioProblem
 from studio.jobs.requests import REQUESTS
 from studio.policies import ActivePolicy
 from studio.problems import Problem
@@ -401,3 +403,38 @@ def test_a_request_without_words_has_a_tolerance_too(studio: Studio) -> None:
     job = studio.http.post("/v1/controls/grey", json={"image": encoded(png(np.zeros((8, 8, 3), np.uint8)))}).json()
     studio.work_off()
     assert body_of(studio, studio.read(job))["policy"]["safety_tolerance"] == 2
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt", "name", "token"])
+@pytest.mark.parametrize("text", ["x" * 4001, "\ud800", "a\x00b", "\u200b"], ids=["long", "half", "nul", "invisible"])
+def test_unfit_text_is_a_clean_problem_that_repeats_none_of_it(studio: Studio, field: str, text: str) -> None:
+    keep(studio, AdapterKind.EMBEDDING, "cat", {"vectors": {"text_encoder": [2, 768]}})
+    members: dict[str, Any] = {"prompt": "a <cat>"}
+    members |= {field: text} if field in TEXTS else {"embeddings": [{"name": "cat"} | {field: text}]}
+    content = json.dumps(members)
+    response = studio.http.post("/v1/generate", content=content, headers={"Content-Type": "application/json"})
+    said = response.json()
+    assert (response.status_code, said["field"].rpartition(".")[2]) == (422, field), response.text
+    assert "xxxx" * 50 not in response.text
+    assert studio.counts()["jobs"] == 0
+
+
+@pytest.mark.parametrize("value", ["x" * 10**6, "\u200b" * 10**6, ["x"] * 10**5], ids=["long", "invisible", "list"])
+def test_a_megabyte_is_refused_at_once(studio: Studio, value: Any) -> None:
+    content = json.dumps({"prompt": value}, ensure_ascii=False).encode()
+    took = []
+    for _ in range(5):
+        before = time.process_time()
+        response = studio.http.post("/v1/generate", content=content, headers={"Content-Type": "application/json"})
+        took.append(time.process_time() - before)
+        assert response.status_code == 422
+    assert min(took) < 0.05
+
+
+def test_the_command_line_tells_unfit_text_as_the_api_does(studio: Studio) -> None:
+    client = HttpClient("http://testserver", studio.token)
+    client._http = studio.http
+    for text, code in (("x" * 4001, "text_too_long"), ("\udc80", "text_invalid"), ("\u200b", "text_invisible")):
+        with pytest.raises(StudioProblem) as raised:
+            client.submit("generate", {"prompt": text}, {})
+        assert raised.value.document["code"] == code
