@@ -39,7 +39,7 @@ def create(
     from studio.jobs.purposes import check_purpose
 
     settings = load_settings()
-    verdict = check_purpose(purpose, bootstrap.build_policies(settings).current(), tolerance)
+    verdict = check_purpose(purpose, lambda: bootstrap.build_policies(settings).current(), tolerance)
     store = bootstrap.open_store(settings)
     store.database.upgrade()
     key, token = store.keys.create(owner=owner, role=role, purpose=purpose, safety_tolerance=tolerance)

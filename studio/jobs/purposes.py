@@ -1,5 +1,7 @@
 """What an API key is for: judged when the key is made, and again with every request that is made with it."""
 
+from collections.abc import Callable
+
 from pydantic_core import PydanticCustomError
 
 from policy import Decision, Policy, Verdict
@@ -9,12 +11,12 @@ from studio.jobs.subjects import PURPOSE, of_purpose
 from studio.problems import Problem
 
 
-def check_purpose(purpose: str, policy: Policy, tolerance: int) -> Verdict:
+def check_purpose(purpose: str, policy: Callable[[], Policy], tolerance: int) -> Verdict:
     """Judge what a key is to be for.
 
     Args:
         purpose: As it was declared.
-        policy: The policy in force.
+        policy: Hands out the policy in force; asked only about text that is fit to be screened.
         tolerance: What the key shall have, 0 (strictest) .. 6.
 
     Returns:
@@ -28,7 +30,7 @@ def check_purpose(purpose: str, policy: Policy, tolerance: int) -> Verdict:
     except PydanticCustomError as error:
         context = error.context or {}
         raise Problem(error.type, error.message(), PURPOSE, context.get("value"), context.get("limit")) from error
-    verdict = policy.screen([of_purpose(purpose)], tolerance=tolerance)
+    verdict = policy().screen([of_purpose(purpose)], tolerance=tolerance)
     if verdict.decision is Decision.BLOCK:
         said = " ".join(f"{each.rule}: {each.reason}" for each in verdict.reasons)
         raise Problem(

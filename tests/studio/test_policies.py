@@ -3,19 +3,20 @@
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from policy import Decision, Policy, TextSubject, load_policy, load_rules
+from policy import Decision, Policy, Screener, TextSubject, load_known_pictures, load_policy
 from studio import bootstrap
 from studio.guards import guard_of_service, guarding
-from studio.policies import ActivePolicy
+from studio.jobs.shadow import Shadow
+from studio.policies import ActivePolicy, nothing_allowed
 from studio.settings import Settings
 from tests.studio.conftest import Studio
-from tests.studio.house_rules import House, write_rules
+from tests.studio.house_rules import House, load_house, write_rules
 
 WORD = "zorblat"
 
@@ -26,15 +27,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def active(folder: Path, tmp_path: Path) -> ActivePolicy:
-    return bootstrap.build_policies(Settings(home=tmp_path, rules=folder))
+def active(folder: Path) -> ActivePolicy:
+    return ActivePolicy(lambda: load_house(folder), (folder,))
 
 
 def decide(policy: Policy, text: str = f"a {WORD} on a table") -> Decision:
     return policy.screen([TextSubject(name="prompt", text=text)]).decision
 
 
-def test_changed_rules_come_into_force_while_the_service_runs(folder: Path, active: ActivePolicy) -> None:
+def test_changed_rules_come_into_force_while_the_service_runs(folder: Path, tmp_path: Path) -> None:
+    active = bootstrap.build_policies(Settings(home=tmp_path, rules=folder))
     before = active.current()
     assert decide(before) is Decision.ALLOW
     write_rules(folder, [House("quibbern"), House(WORD)], version="2027.01.02")
@@ -95,7 +97,7 @@ def test_a_folder_that_vanishes_leaves_the_rules_in_force(folder: Path, active: 
 def test_without_a_first_policy_everything_blocks_until_one_can_be_read(tmp_path: Path) -> None:
     folder = write_rules(tmp_path / "rules", [House(WORD)])
     (folder / "harassment.toml").write_text("this is no table")
-    active = bootstrap.build_policies(Settings(home=tmp_path, rules=folder))
+    active = ActivePolicy(lambda: load_house(folder), (folder,))
     assert decide(active.current(), "a red circle") is Decision.BLOCK
     assert not active.current().ready().ready
     assert active.problem is not None
@@ -126,7 +128,7 @@ class Loading:
     def __call__(self) -> Policy:
         self.loads += 1
         assert self.may_go_on.wait(30)
-        policy = load_policy(rules=self.folder)
+        policy = load_house(self.folder)
         self.then()
         return policy
 
@@ -238,9 +240,11 @@ def test_a_candidate_that_disagrees_is_recorded_and_not_obeyed(
 
 
 def test_a_candidate_that_agrees_leaves_its_digest_alone(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
-    studio = shadowed(make_studio, tmp_path, House(WORD))
-    view = studio.done("generate", prompt="a red circle")
-    assert record_of(studio, view)["shadow"] == {"policy_digest": load_policy(rules=tmp_path / "candidate").digest}
+    studio, candidate = make_studio(), load_house(write_rules(tmp_path / "candidate", [House(WORD)]))
+    shadow = Shadow(ActivePolicy.fixed(candidate))
+    job = studio.ask("generate", prompt="a red circle")
+    studio.work_off(replace(studio.desk, parts=replace(studio.desk.parts, shadow=shadow)))
+    assert record_of(studio, studio.read(job))["shadow"] == {"policy_digest": candidate.digest}
 
 
 def test_a_broken_candidate_is_noted_and_changes_nothing(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
@@ -249,13 +253,7 @@ def test_a_broken_candidate_is_noted_and_changes_nothing(make_studio: Callable[.
     studio = make_studio(shadow_rules=tmp_path / "candidate")
     view = studio.done("generate", prompt="a red circle")
     assert view["state"] == "done"
-    assert record_of(studio, view)["shadow"] == {"policy_digest": studio_digest_of_nothing(), "error": "NotReady"}
-
-
-def studio_digest_of_nothing() -> str:
-    from studio.policies import nothing_allowed
-
-    return nothing_allowed().digest
+    assert record_of(studio, view)["shadow"] == {"policy_digest": nothing_allowed().digest, "error": "NotReady"}
 
 
 class Waiting:
@@ -274,11 +272,9 @@ class Waiting:
         return []
 
 
-def test_a_slow_candidate_is_not_waited_for(make_studio: Callable[..., Studio]) -> None:
-    from studio.jobs.shadow import Shadow
-
+def test_a_slow_candidate_is_not_waited_for(make_studio: Callable[..., Studio], folder: Path) -> None:
     studio, waiting = make_studio(), Waiting()
-    candidate = ActivePolicy.fixed(Policy(load_rules(), [waiting]))  # type: ignore[list-item]
+    candidate = ActivePolicy.fixed(Policy(load_house(folder).rule_set, [waiting]))  # type: ignore[list-item]
     desk = replace(studio.desk, parts=replace(studio.desk.parts, shadow=Shadow(candidate, patience_s=0.05)))
     noted = []
     try:
@@ -296,22 +292,28 @@ def test_a_slow_candidate_is_not_waited_for(make_studio: Callable[..., Studio]) 
 # the guard
 
 
-def test_without_a_guard_the_service_says_so_and_goes_on(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path)
-    policies = bootstrap.build_policies(settings, guard_of_service(settings))
-    studio = make_studio(policies=policies)
+def guarded(folder: Path, guard: Sequence[Screener]) -> ActivePolicy:
+    return ActivePolicy.fixed(Policy(load_house(folder).rule_set, [load_known_pictures(), *guard]))
+
+
+def test_without_a_guard_the_service_says_so_and_goes_on(
+    make_studio: Callable[..., Studio], folder: Path, tmp_path: Path
+) -> None:
+    studio = make_studio(policies=guarded(folder, guard_of_service(Settings(home=tmp_path))))
     ready = studio.http.get("/health/ready").json()
     assert (ready["status"], len(ready["policy"]["notices"])) == ("ready", 1)
     assert "STUDIO_GUARD_MODEL" in ready["policy"]["notices"][0]
     assert studio.done("generate", prompt="a red circle")["state"] == "done"
 
 
-def test_where_a_guard_is_required_nothing_runs_without_one(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
+def test_where_a_guard_is_required_nothing_runs_without_one(
+    make_studio: Callable[..., Studio], folder: Path, tmp_path: Path
+) -> None:
     settings = Settings(home=tmp_path, guard_required=True, guard_model=str(tmp_path / "nowhere"))
-    studio = make_studio(policies=bootstrap.build_policies(settings, guard_of_service(settings)))
+    studio = make_studio(policies=guarded(folder, guard_of_service(settings)))
     ready = studio.http.get("/health/ready")
     assert (ready.status_code, ready.json()["policy"]["notices"]) == (503, [])
     assert "a guard model is required" in ready.json()["checks"]["policy"]
     with guarding(settings) as guard:
-        policies = bootstrap.build_policies(settings, guard)
+        policies = guarded(folder, guard)
         assert decide(policies.current(), "a red circle") is Decision.BLOCK
