@@ -4,6 +4,7 @@ The visible letters must fit a word of the lexicon, one sign for one letter. A s
 """
 
 import re
+from itertools import product
 
 from policy.readings.reading import Edit, Reading, read_with
 from policy.readings.vocabulary import Vocabulary
@@ -16,6 +17,8 @@ _LETTERS = re.compile("[a-z]+")
 _SHORTEST, _LONGEST = 3, 20
 _SAFE_LENGTH = 5
 _MOST_MEANINGS = 3
+_MOST_TRIED = 3  # vowels to put in all ways: 125 ways
+_MUCH_COMMONER = 20  # times as common: then the other word is meant, `m**n` is no disguise
 _FEWEST_VISIBLE = 2  # one letter says nothing
 _VOWELS = frozenset("aeiouy")
 
@@ -60,7 +63,7 @@ class Masked:
         inner = token.strip(_STRONG + _WEAK)
         start = token.find(inner)
         spans = dict.fromkeys(((start, last), (first, start + len(inner)), (start, start + len(inner))))
-        for fill in (self._vowels, self._letters, self._without_signs):  # the likeliest first, over all spans
+        for fill in (self._without_signs, self._vowels, self._letters):  # the likeliest first, over all spans
             for left, right in spans:
                 masked = token[left:right]
                 word = fill(masked) if self._is_masked(masked) else None
@@ -76,6 +79,9 @@ class Masked:
         pieces = _LETTERS.findall(masked)
         if sum(map(len, pieces)) < _FEWEST_VISIBLE or (weak and len(masked) < _SAFE_LENGTH):
             return False
+        whole = "".join(pieces)
+        if len(whole) >= _SHORTEST and self._vocabulary.is_english(whole):  # a sign inside a word: `si**p**`
+            return whole in self._vocabulary.words
         return not ((weak or "_" in masked) and all(self._vocabulary.is_word(piece) for piece in pieces))
 
     def _fits(self, masked: str) -> list[str]:
@@ -86,7 +92,23 @@ class Masked:
         """Return the words in which only vowels are struck out."""
         hidden = [position for position, letter in enumerate(masked) if not letter.isalpha()]
         fits = [word for word in self._fits(masked) if all(word[position] in _VOWELS for position in hidden)]
+        if fits and len(hidden) <= _MOST_TRIED:
+            count = self._vocabulary.count
+            likely = max(map(count, self._english(masked, hidden)), default=0)
+            fits = [word for word in fits if count(word) * _MUCH_COMMONER >= likely]
         return " ".join(fits[:_MOST_MEANINGS])
+
+    def _english(self, masked: str, hidden: list[int]) -> list[str]:
+        """Return the English words with vowels in the places that are struck out."""
+        found = []
+        for vowels in product("aeiou", repeat=len(hidden)):
+            letters = list(masked)
+            for position, vowel in zip(hidden, vowels, strict=True):
+                letters[position] = vowel
+            word = "".join(letters)
+            if self._vocabulary.is_english(word):
+                found.append(word)
+        return found
 
     def _letters(self, masked: str) -> str:
         """Return the word in which any letters are struck out: the only one, if most are."""

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import product
+from operator import eq
 from typing import NamedTuple
 
 from policy.readings.reading import Edit, Reading, read_with
@@ -51,6 +52,12 @@ class _Node:
         self.after: dict[str, _Node] = {}
         self.terms: list[str] = []
 
+    def add(self, sounds: tuple[str, ...], term: str) -> None:
+        node = self
+        for sound in sounds:
+            node = node.after.setdefault(sound, _Node())
+        node.terms.append(term)
+
 
 class Pinyin:
     """Reads terms by sound."""
@@ -65,14 +72,13 @@ class Pinyin:
         self._vocabulary = vocabulary
         self._readings = readings
         self._sounds: dict[str, tuple[str, ...]] = {}
-        self._terms = _Node()
+        self._terms, self._long_terms = _Node(), _Node()
         for term in sorted(vocabulary.chinese):
             if 1 < len(term) <= _MOST_UNITS:
                 for sounds in self._ways(term):
-                    node = self._terms
-                    for sound in sounds:
-                        node = node.after.setdefault(sound, _Node())
-                    node.terms.append(term)
+                    self._terms.add(sounds, term)
+                    if len(term) >= _SAFE_TERM:
+                        self._long_terms.add(sounds, term)
 
     def _ways(self, term: str) -> list[tuple[str, ...]]:
         choices = [self._sound(character)[:2] for character in term]
@@ -95,7 +101,7 @@ class Pinyin:
         mixed = not text.isascii() or self._is_pinyin(text)
         if not _LATIN.search(text) or not (mixed or _has_odd_word(text, self._vocabulary)):
             return reading
-        return read_with(reading, "pinyin", self._edits(self._units(text), mixed=mixed, homophones=False))
+        return read_with(reading, "pinyin", self._edits(self._units(text), mixed=mixed))
 
     def _is_pinyin(self, text: str) -> bool:
         """Say whether a text is Chinese in Latin letters: nearly all syllables, most of them no English words."""
@@ -109,7 +115,27 @@ class Pinyin:
         """Return the reading with characters of the same sound replaced, or itself."""
         if reading.text.isascii():
             return reading
-        return read_with(reading, "homophones", self._edits(self._units(reading.text), mixed=True, homophones=True))
+        text, edits, position = reading.text, list[Edit](), 0
+        while position < len(text):
+            meant = self._homophone(text, position)
+            if meant:
+                edits.append(Edit(position, position + len(meant), meant))
+            position += max(len(meant), 1)
+        return read_with(reading, "homophones", edits)
+
+    def _homophone(self, text: str, start: int) -> str:
+        """Return the longest term that sounds like the text here, with a character in its place but not all."""
+        found = ""
+        node: _Node | None = self._long_terms
+        for end in range(start, len(text)):
+            sounds = self._sounds.get(text[end]) or self._sound(text[end])
+            node = node.after.get(sounds[0]) if node is not None and sounds else None
+            if node is None:
+                break
+            for term in node.terms:
+                if 0 < sum(map(eq, term, text[start : end + 1])) < len(term):
+                    found = term
+        return found
 
     def _units(self, text: str) -> list[_Unit]:
         units: list[_Unit] = []
@@ -137,10 +163,10 @@ class Pinyin:
             start = end
         return units
 
-    def _edits(self, units: list[_Unit], *, mixed: bool, homophones: bool) -> list[Edit]:
+    def _edits(self, units: list[_Unit], *, mixed: bool) -> list[Edit]:
         edits: list[Edit] = []
         for index in range(len(units)):
-            count, term = self._longest(units[index : index + _MOST_UNITS], mixed=mixed, homophones=homophones)
+            count, term = self._longest(units[index : index + _MOST_UNITS], mixed=mixed)
             start, end = units[index].start, units[index + count - 1].end
             if not count or (edits and end <= edits[-1].end):
                 continue
@@ -150,7 +176,7 @@ class Pinyin:
             edits.append(Edit(start, end, term))
         return edits
 
-    def _longest(self, units: list[_Unit], *, mixed: bool, homophones: bool) -> tuple[int, str]:
+    def _longest(self, units: list[_Unit], *, mixed: bool) -> tuple[int, str]:
         found: tuple[int, str] = (0, "")
         node: _Node | None = self._terms
         for number, unit in enumerate(units):
@@ -158,11 +184,7 @@ class Pinyin:
             if node is None:
                 break
             window = units[: number + 1]
-            fits = [
-                term
-                for term in node.terms
-                if (_is_homophone(window, term) if homophones else _is_spelt(window, term, mixed=mixed))
-            ]
+            fits = [term for term in node.terms if _is_spelt(window, term, mixed=mixed)]
             if fits:  # terms that sound the same are all meant
                 found = (number + 1, " ".join(fits[:_MOST_READINGS]))
         return found
@@ -180,11 +202,6 @@ def _is_spelt(window: list[_Unit], term: str, *, mixed: bool) -> bool:
         return True
     letters = sum(len(unit.sound) for unit in latin)
     return letters >= _FEWEST_LETTERS if mixed else letters >= _SAFE_LETTERS and any(unit.odd for unit in latin)
-
-
-def _is_homophone(window: list[_Unit], term: str) -> bool:
-    same = sum(unit.character == meant for unit, meant in zip(window, term, strict=True))
-    return len(term) >= _SAFE_TERM and all(unit.character for unit in window) and 0 < same < len(term)
 
 
 @lru_cache(maxsize=4096)

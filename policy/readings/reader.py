@@ -58,7 +58,7 @@ class Reader:
         self._canonical = Canonical(tables.simplified())
         confusables, split = Confusables(tables.look_alikes()), SplitCharacters(tables.split_characters())
         typing_errors, masked, pinyin = (
-            TypingErrors(vocabulary),
+            TypingErrors(vocabulary, tables.common_english()),
             Masked(vocabulary),
             Pinyin(vocabulary, tables.pinyin()),
         )

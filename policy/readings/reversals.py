@@ -1,11 +1,14 @@
 """Words and texts written backwards. Pure."""
 
+import re
+
 from policy.readings.reading import Edit, Reading, read_with
 from policy.readings.vocabulary import Vocabulary
 
+_LONG_WORD = re.compile("[a-z]{3,}")
 _SAFE_LENGTH = 4
 _SAFE_TERM = 3
-_SHARE = 2  # one odd word in so many, read backwards, must be a word for the whole text to be
+_SHARE = 2  # one word in so many must be odd, and one of those in so many a word backwards, for the text to be turned
 
 
 def words_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
@@ -22,8 +25,9 @@ def text_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
     text = reading.text
     odd = vocabulary.odd_words(text)
     turned = sum(vocabulary.is_word(word[::-1]) for _, _, word in odd)
-    wanted = any(word[::-1] in vocabulary.words for _, _, word in odd)
-    if not (wanted and turned * _SHARE >= len(odd)) and not _is_turned_chinese(text, vocabulary):
+    wanted = any(len(word) >= _SAFE_LENGTH and word[::-1] in vocabulary.words for _, _, word in odd)
+    strange = len(odd) * _SHARE >= len(_LONG_WORD.findall(text))
+    if not (wanted and strange and turned * _SHARE >= len(odd)) and not _is_turned_chinese(text, vocabulary):
         return reading
     return read_with(reading, "reversed_text", [Edit(0, len(text), text[::-1])])
 

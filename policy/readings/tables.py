@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from policy.errors import PolicyError
 
 _LONG_ENOUGH = 4  # the shortest words that the second list has and the first has not are no words
+_COMMON_COUNT = 5_000_000  # the 9,400 commonest words
 _TRADE_COUNT = 10_000_000  # that of a rather rare word
 
 
@@ -52,6 +53,18 @@ def english() -> Mapping[str, int]:
     for word in " ".join(trade).split():
         counts.setdefault(word, _TRADE_COUNT)
     return counts
+
+
+@cache
+def common_english() -> Mapping[str, tuple[str, ...]]:
+    """Return the commonest English words by what is left of them without one letter, for those that typing misses."""
+    found: dict[str, tuple[str, ...]] = {}
+    for word, count in english().items():
+        if count > _COMMON_COUNT and len(word) >= _LONG_ENOUGH:
+            for position in range(len(word)):
+                shorter = word[:position] + word[position + 1 :]
+                found[shorter] = (*found.get(shorter, ()), word)
+    return found
 
 
 @cache

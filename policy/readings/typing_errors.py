@@ -1,13 +1,15 @@
 """Words of the lexicon with letters repeated, or with one typing error. Pure.
 
-Only words that are no English are repaired, only towards the lexicon, and only from five letters on: among shorter
-words too many names lie one letter away. Of four letters, only two swapped ones are put back.
+Only words that are no English are repaired, only towards the lexicon, and only from five letters on: shorter words
+have too many names one letter away, so that of four letters the first and the last must be right. A word is left alone
+where a much commoner English word is as near.
 
 The index holds every word with each one of its letters left out (symmetric deletes), so that looking a word up costs
 its length, not the lexicon's.
 """
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import ge
 
@@ -17,26 +19,33 @@ from policy.readings.vocabulary import Vocabulary
 _SAFE_LENGTH = 5
 _SWAP_LENGTH = 4
 _LONGEST = 24
+_SHORTEST = 3  # `prn`: a vowel may be missing, where there is none
+_VOWELS = frozenset("aeiouy")
 _MOST_MEANINGS = 3
+_MUCH_COMMONER = 20  # times as common: then the other word is meant, `lottss` are no loots
+_SWAPS_COUNT = 20  # times as much as another error: all letters are there
+_COMPOUND = 4  # letters of each part of a word put together that no dictionary holds
 _DOUBLE = re.compile(r"([a-z])\1")
 
 
 class TypingErrors:
     """Repairs words towards one vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, common: Mapping[str, Sequence[str]]) -> None:
         """Make the index.
 
         Args:
             vocabulary: What to repair towards.
+            common: Common English words by what is left of them without one letter; see `tables.common_english`.
         """
         self._vocabulary = vocabulary
+        self._common = common
         self._without: dict[str, list[str]] = {}
         self._squeezed: dict[str, list[str]] = {}
         for word in vocabulary.sorted_words:
             if word.isascii() and word.isalpha():
                 self._squeezed.setdefault(_squeeze(word), []).append(word)
-                if len(word) >= _SAFE_LENGTH:
+                if len(word) >= _SWAP_LENGTH:
                     for shorter in _without_one(word):
                         self._without.setdefault(shorter, []).append(word)
 
@@ -67,25 +76,48 @@ class TypingErrors:
         runs = _runs(word)
         squeezed = self._squeezed.get(_squeeze(word), ())
         found = [meant for meant in squeezed if all(map(ge, runs, _runs(meant)))]
+        likely = self._vocabulary.count(_squeeze(word)) if self._vocabulary.is_english(_squeeze(word)) else 0
+        found = [meant for meant in found if self._vocabulary.count(meant) * _MUCH_COMMONER >= likely]
         return " ".join(found[:_MOST_MEANINGS]) or None
 
     def _meant(self, word: str) -> str | None:
         """Return the word that is one typing error away; the first letter is seldom the wrong one."""
-        if not _SWAP_LENGTH <= len(word) <= _LONGEST:
+        if not _SHORTEST <= len(word) <= _LONGEST or (len(word) == _SHORTEST and not _VOWELS.isdisjoint(word)):
             return None
         words = self._vocabulary.words
-        for position in range(len(word) - 1):
+        for position in range(len(word) - 1 if len(word) >= _SWAP_LENGTH else 0):
             swapped = word[:position] + word[position + 1] + word[position] + word[position + 2 :]
             if swapped in words:
-                return swapped
-        found = [meant for meant in self._without.get(word, ()) if meant[0] == word[0]]  # a letter is missing
+                return swapped if self._is_likely(word, swapped, _SWAPS_COUNT) else None
+        found = [meant for meant in self._without.get(word, ()) if _begins_alike(word, meant)]  # a letter is missing
         for position, shorter in enumerate(_without_one(word)):
             inner = 0 < position < len(shorter)
             if shorter in words and position and len(shorter) >= (_SWAP_LENGTH if inner else _SAFE_LENGTH):
                 found.append(shorter)  # one too many
-            if len(word) >= _SAFE_LENGTH:
+            if len(word) > _SHORTEST:
                 found += [meant for meant in self._without.get(shorter, ()) if _one_differs(word, meant)]
-        return found[0] if found else None
+        likely = [meant for meant in dict.fromkeys(found) if self._is_likely(word, meant)]
+        likely.sort(key=self._vocabulary.count, reverse=True)
+        return " ".join(likely[:_MOST_MEANINGS]) or None
+
+    def _is_likely(self, word: str, meant: str, weight: int = 1) -> bool:
+        """Say whether no much commoner English word is one typing error away, and the word is no compound."""
+        count, is_english = self._vocabulary.count, self._vocabulary.is_english
+        limit = count(meant) * _MUCH_COMMONER * weight
+        if any(count(other) > limit for other in self._common_near(word)):
+            return False
+        pieces = self._vocabulary.segment(word)
+        return not all(len(piece) >= _COMPOUND and is_english(piece) for piece in pieces)
+
+    def _common_near(self, word: str) -> Iterator[str]:
+        """Yield the common English words one typing error away."""
+        yield from self._common.get(word, ())
+        for shorter in _without_one(word):
+            if self._vocabulary.is_english(shorter):
+                yield shorter
+            for other in self._common.get(shorter, ()):
+                if _one_differs(word, other):
+                    yield other
 
 
 def _squeeze(word: str) -> str:
@@ -100,8 +132,13 @@ def _without_one(word: str) -> list[str]:
     return [word[:position] + word[position + 1 :] for position in range(len(word))]
 
 
+def _begins_alike(word: str, meant: str) -> bool:
+    """Say whether the first letter is right, and of a short word the last one, too."""
+    return word[0] == meant[0] and (len(meant) >= _SAFE_LENGTH or word[-1] == meant[-1])
+
+
 def _one_differs(word: str, other: str) -> bool:
     """Say whether two words of one length differ in one letter, not the first."""
-    if len(word) != len(other) or word[0] != other[0]:
+    if len(word) != len(other) or not _begins_alike(word, other):
         return False
     return sum(a != b for a, b in zip(word, other, strict=True)) == 1

@@ -15,6 +15,7 @@ _WORD = re.compile(r"[a-z]+")
 _ODD = re.compile(r"[a-z]{3,}(?![a-z'’])")  # not the `couldn` of `couldn't`
 _LONGEST_PIECE = 16
 _LOG_OF_ALL = math.log(5.6e11)  # words counted for the English list
+_UNLISTED_COUNT = 100_000
 _UNLISTED_COST = 11.0  # of a word of the lexicon that the English list does not hold: that of a rare word
 _LETTER_COST = 16.0  # of a letter that belongs to no word: dearer than any word
 _FRAGMENT = 2  # the English list holds abbreviations of this length; only these are taken for words
@@ -68,6 +69,10 @@ class Vocabulary:
     def is_word(self, word: str) -> bool:
         """Say whether a word is ordinary English or one of the lexicon."""
         return word in self.words or self.is_english(word)
+
+    def count(self, word: str) -> int:
+        """Return how often a word occurs in English texts; what is not listed counts little."""
+        return self._english.get(word, _UNLISTED_COUNT)
 
     def odd_words(self, text: str) -> list[Token]:
         """Return the words of three letters or more that are neither English nor in the lexicon.
