@@ -13,8 +13,9 @@ from studio.cli.output import emit
 from studio.cli.policy_opening import AsJson, documents_of, own_rules
 
 if TYPE_CHECKING:
-    from policy import Rule, RuleSet
+    from policy import Decision, Rule, RuleScreener, RuleSet
     from policy.documents import Document
+    from policy.rule import Example
 
 Count = Counter[tuple[str, str, str]]
 """(category, language, what) -> how many."""
@@ -57,22 +58,29 @@ def check(
 
 def problems_of(rule_set: "RuleSet") -> Iterator[str]:
     """Yield `file:line` and what is wrong, for every example that is not answered as it should be."""
-    from policy import Decision, TextSubject
-    from policy.rule_screener import RuleScreener
+    from policy import Decision, RuleScreener
 
     screener = RuleScreener(rule_set)
     for rule in rule_set.rules:
         for example in rule.catch:
-            if not rule_set.catches(rule, example):
+            if rule.id not in _matches(screener, rule, example):
                 yield f"{example.where}: {rule.id} misses its catch example"
-        wordings = sorted(rule.applies_to, key=lambda each: each.value != "prompt")
         for example in rule.allow:
-            text = TextSubject(name="example", text=example.text, wording=wordings[0])
-            for match in screener.matches(text):
-                if match.rule is rule:
+            for name, decision in _matches(screener, rule, example).items():
+                if name == rule.id:
                     yield f"{example.where}: {rule.id} matches its allow example"
-                elif match.decision is not Decision.ALLOW:
-                    yield f"{example.where}: {match.rule.id} catches an allow example of {rule.id}"
+                elif decision is not Decision.ALLOW:
+                    yield f"{example.where}: {name} catches an allow example of {rule.id}"
+
+
+def _matches(screener: "RuleScreener", rule: "Rule", example: "Example") -> "dict[str, Decision]":
+    """Every rule that matches an example, with what it asks for."""
+    from policy import TextSubject, Wording
+
+    # A rule that does not read prompts is tried on what it does read.
+    wording = Wording.PROMPT if Wording.PROMPT in rule.applies_to else min(rule.applies_to)
+    found = screener.matches(TextSubject(name="example", text=example.text, wording=wording))
+    return {match.rule.id: match.decision for match in found}
 
 
 def _count(rule_set: "RuleSet", documents: "Sequence[Document]") -> Count:
