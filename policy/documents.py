@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from typing_extensions import override
+
 from policy.errors import RuleError
 
 TERMS: Final = "terms"
@@ -59,6 +61,24 @@ class Document:
             if place >= 0:
                 position, found = place, True
         return f"{self.name}:{self.text.count(chr(10), 0, position) + 1}" if found else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a document; its line is looked for only when somebody is told.
+
+    Attributes:
+        document: The document.
+        landmarks: As for `Document.at`.
+    """
+
+    document: Document
+    landmarks: tuple[str, ...]
+
+    @override
+    def __str__(self) -> str:
+        """`file:line`."""
+        return self.document.at(*self.landmarks)
 
 
 def _find(text: str, landmark: str, position: int) -> int:

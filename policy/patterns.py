@@ -20,7 +20,7 @@ class Pattern:
 
     __slots__ = ("_compiled",)
 
-    def __init__(self, alternatives: Sequence[str], *, where: str) -> None:
+    def __init__(self, alternatives: Sequence[str], *, where: object) -> None:
         """Compile the alternatives.
 
         Args:
@@ -61,7 +61,7 @@ class Pattern:
         return [match.span() for match in self._compiled.finditer(text)]
 
 
-def _compile(expression: str, where: str) -> Any:
+def _compile(expression: str, where: object) -> Any:
     options = re2.Options()
     options.max_mem = MAX_MEM
     options.case_sensitive = False

@@ -30,13 +30,13 @@ _VOWELS = "aeiou"
 _SHORTEST_INFLECTED = 3
 
 
-def translate(phrase: str, expand: Callable[[str], str], where: str) -> str:
+def translate(phrase: str, expand: Callable[[str], str], where: object) -> str:
     """Return the RE2 expression of a phrase.
 
     Args:
         phrase: In the language above, lower case.
         expand: Gives the expression of a list by its name.
-        where: File and rule, for the message.
+        where: File and line, for the message; turned into text only then.
 
     Raises:
         RuleError: The phrase is empty or not in the language.
@@ -73,7 +73,7 @@ def words_of(phrase: str) -> Iterator[str]:
                 yield part[:-1]
 
 
-def _joined(tokens: Iterable[str], expand: Callable[[str], str], where: str) -> str:
+def _joined(tokens: Iterable[str], expand: Callable[[str], str], where: object) -> str:
     pieces: list[str] = []
     gap: str | None = None
     before_chinese = False
@@ -98,7 +98,7 @@ def _joined(tokens: Iterable[str], expand: Callable[[str], str], where: str) -> 
     return "".join(pieces)
 
 
-def _space(gap: str | None, *, chinese: bool, where: str) -> str:
+def _space(gap: str | None, *, chinese: bool, where: object) -> str:
     if gap is None:
         return " ?" if chinese else _BETWEEN
     most = gap[2:] or ("6" if chinese else "4")
@@ -107,12 +107,12 @@ def _space(gap: str | None, *, chinese: bool, where: str) -> str:
     return f"[^.!?。！？]{{0,{most}}}" if chinese else rf"[^a-z0-9]+{_WORD}{{0,{most}}}"
 
 
-def _token(token: str, expand: Callable[[str], str], where: str) -> str:
+def _token(token: str, expand: Callable[[str], str], where: object) -> str:
     alternatives = [_alternative(part, expand, where) for part in token.split("|")]
     return alternatives[0] if len(alternatives) == 1 else f"(?:{'|'.join(alternatives)})"
 
 
-def _alternative(part: str, expand: Callable[[str], str], where: str) -> str:
+def _alternative(part: str, expand: Callable[[str], str], where: object) -> str:
     if reference := REFERENCE.fullmatch(part):
         return expand(reference[1])
     stem, ending = (part[:-1], part[-1]) if part[-1:] in {"*", "+"} else (part, "")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from policy.documents import Place
 from policy.matching import Bytes, Condition, Counts, ReadText
 from policy.patterns import Pattern
 from policy.subjects import Stage, Wording
@@ -16,13 +17,18 @@ class Example:
 
     Attributes:
         text: The example.
-        where: `file:line`.
+        place: Where it stands.
         language: `en`, `zh`, ...
     """
 
     text: str
-    where: str
+    place: Place
     language: str
+
+    @property
+    def where(self) -> str:
+        """`file:line`."""
+        return str(self.place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from policy.documents import (
     Document,
+    Place,
     check_fields,
     read_choice,
     read_name,
@@ -177,11 +178,14 @@ def _add_language(document: Document, heading: str, fields: Mapping[str, Any], r
     if fields.get("unless") and rule.locked and document.name.startswith("operator:"):
         raise RuleError(f"{where}: {rule.id} is locked: it can be added to, not weakened with unless")
     texts = {name: read_texts(where, fields, name, optional=True) for name in _LANGUAGE_RULE_FIELDS}
-    at = {text: document.at(heading, text) for each in texts.values() for text in each}
-    rule.phrases += [Term(text, at[text], language) for text in texts["phrases"]]
-    rule.unless += [Term(text, at[text], language) for text in texts["unless"]]
-    rule.allow += [Example(text=text, where=at[text], language=language) for text in texts["allow"]]
-    rule.catch += [Example(text=text, where=at[text], language=language) for text in texts["catch"]]
+
+    def at(text: str) -> Place:
+        return Place(document, (heading, text))
+
+    rule.phrases += [Term(text, at(text), language) for text in texts["phrases"]]
+    rule.unless += [Term(text, at(text), language) for text in texts["unless"]]
+    rule.allow += [Example(text=text, place=at(text), language=language) for text in texts["allow"]]
+    rule.catch += [Example(text=text, place=at(text), language=language) for text in texts["catch"]]
 
 
 def _parse_rule(document: Document, category: Category, number: int, fields: Mapping[str, Any]) -> RuleParts:

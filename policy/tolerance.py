@@ -54,7 +54,7 @@ def check_tolerance(tolerance: int) -> int:
     Raises:
         PolicyError: It lies outside 0..6.
     """
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int) or not 0 <= tolerance <= LAXEST_TOLERANCE:
+    if type(tolerance) is not int or not 0 <= tolerance <= LAXEST_TOLERANCE:
         raise PolicyError(f"safety_tolerance must be a whole number in 0..{LAXEST_TOLERANCE}, got {tolerance!r}")
     return tolerance
 

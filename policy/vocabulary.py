@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from policy.documents import Document, check_fields, read_name, read_table, read_texts, read_version
+from policy.documents import Document, Place, check_fields, read_name, read_table, read_texts, read_version
 from policy.errors import RuleError
 from policy.patterns import Pattern
 from policy.phrases import translate, words_of
@@ -16,7 +16,7 @@ class Term:
     """One entry of a list, and where it stands."""
 
     phrase: str
-    where: str
+    where: Place
     language: str
 
 
@@ -46,7 +46,7 @@ class Vocabulary:
         """Return the names of all lists."""
         return tuple(sorted(self._lists))
 
-    def expression(self, name: str, where: str) -> str:
+    def expression(self, name: str, where: object) -> str:
         """Return the RE2 expression that finds any term of a list.
 
         Args:
@@ -71,7 +71,7 @@ class Vocabulary:
         self._expressions[name] = f"(?:{'|'.join(parts)})"
         return self._expressions[name]
 
-    def pattern(self, names: str, where: str) -> Pattern:
+    def pattern(self, names: str, where: object) -> Pattern:
         """Return what finds any term of one list, or of several.
 
         Args:
@@ -106,7 +106,7 @@ def parse_vocabulary(documents: Iterable[Document]) -> Vocabulary:
             where = document.at("[terms]", read_name(document.name, name))
             phrases = read_texts(where, {name: values}, name)
             language = document.language or ""
-            terms = tuple(Term(phrase, document.at("[terms]", name, phrase), language) for phrase in phrases)
+            terms = tuple(Term(phrase, Place(document, ("[terms]", name, phrase)), language) for phrase in phrases)
             lists[name] = lists.get(name, ()) + terms
     vocabulary = Vocabulary(lists)
     for name in lists:

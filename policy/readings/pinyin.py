@@ -75,10 +75,11 @@ class Pinyin:
         self._terms, self._long_terms = _Node(), _Node()
         for term in sorted(vocabulary.chinese):
             if 1 < len(term) <= _MOST_UNITS:
-                for sounds in self._ways(term):
+                ways = self._ways(term)
+                for sounds in ways:
                     self._terms.add(sounds, term)
-                    if len(term) >= _SAFE_TERM:
-                        self._long_terms.add(sounds, term)
+                if ways and len(term) >= _SAFE_TERM:
+                    self._long_terms.add(ways[0], term)  # rare readings make too many words sound alike
 
     def _ways(self, term: str) -> list[tuple[str, ...]]:
         choices = [self._sound(character)[:2] for character in term]
@@ -133,9 +134,10 @@ class Pinyin:
             if node is None:
                 break
             for term in node.terms:
-                if 0 < sum(map(eq, term, text[start : end + 1])) < len(term):
+                if any(map(eq, term, text[start : end + 1])):
                     found = term
-        return found
+        written = text[start : start + len(found)]
+        return "" if written in self._vocabulary.chinese else found
 
     def _units(self, text: str) -> list[_Unit]:
         units: list[_Unit] = []

@@ -101,7 +101,7 @@ class Reader:
         turned = text_turned(base, self._vocabulary)
         if turned is not base:
             self._keep(kept, turned, written)
-            self._keep_steps(kept, turned, written)
+            self._keep_steps(kept, turned, written, rounds=1)
         return tuple(kept.values())
 
     def _opened(self, written: Reading) -> Reading:
@@ -115,12 +115,12 @@ class Reader:
             clean = self._canonical.cleaned(layer)
         return opened
 
-    def _keep_steps(self, kept: dict[str, Reading], reading: Reading, written: Reading) -> None:
+    def _keep_steps(self, kept: dict[str, Reading], reading: Reading, written: Reading, rounds: int = ROUNDS) -> None:
         before = reading
         reading = put_together(reading, self._vocabulary)
         if reading is not before:
             self._keep(kept, reading, written)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             before = reading
             for step in self._steps:
                 read = step(reading)
