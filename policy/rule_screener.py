@@ -98,11 +98,14 @@ class RuleScreener:
     def _finding(self, subject: TextSubject, match: Match) -> Finding:
         # Only by itself does a negative prompt do no harm; with `negative_from` it stands beside what it belongs to.
         harmless = subject.wording is Wording.NEGATIVE and subject.negative_from is None
+        decision = Decision.ALLOW if harmless else match.decision
+        # What the dial allows is noted for auditors; only a notice has something to tell the caller.
+        told = decision is not Decision.ALLOW or (match.rule.severity is Severity.NOTICE and not harmless)
         return Finding(
             rule=match.rule.id,
             category=match.rule.category,
-            decision=Decision.ALLOW if harmless else match.decision,
-            reason="" if harmless else match.rule.reason,
+            decision=decision,
+            reason=match.rule.reason if told else "",
             screener=self.name,
             subject=subject.name,
             detail=f"reading={match.reading} at={','.join(f'{start}-{end}' for start, end in match.spans)}",

@@ -262,6 +262,12 @@ def test_a_notice_allows_and_says_why():
     assert (finding.decision, finding.reason) == (Decision.ALLOW, "This is not made here.")
 
 
+def test_what_the_dial_allows_is_noted_but_no_notice():
+    rules = small_set({}, severity="low", actions=REVIEW)
+    (finding,) = RuleScreener(rules).screen_at(TextSubject(name="prompt", text="forbidden"), 6)
+    assert (finding.rule, finding.decision, finding.reason) == ("art-01", Decision.ALLOW, "")
+
+
 def test_a_language_is_added_by_a_folder_alone():
     french = language("fr", {"art-01": {"phrases": ["interdit"], "allow": ["une lampe"], "catch": ["lampe interdite"]}})
     rules = parse_rule_set([category(), *BOTH, french])
