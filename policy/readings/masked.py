@@ -18,6 +18,7 @@ _SHORTEST, _LONGEST = 3, 20
 _SAFE_LENGTH = 5
 _MOST_MEANINGS = 3
 _MOST_TRIED = 3  # vowels to put in all ways: 125 ways
+_COMMONER = 2  # times as common: enough among words of three letters
 _MUCH_COMMONER = 20  # times as common: then the other word is meant, `m**n` is no disguise
 _FEWEST_VISIBLE = 2  # one letter says nothing
 _VOWELS = frozenset("aeiouy")
@@ -92,11 +93,17 @@ class Masked:
         """Return the words in which only vowels are struck out."""
         hidden = [position for position, letter in enumerate(masked) if not letter.isalpha()]
         fits = [word for word in self._fits(masked) if all(word[position] in _VOWELS for position in hidden)]
-        if fits and len(hidden) <= _MOST_TRIED:
-            count = self._vocabulary.count
-            likely = max(map(count, self._english(masked, hidden)), default=0)
-            fits = [word for word in fits if count(word) * _MUCH_COMMONER >= likely]
-        return " ".join(fits[:_MOST_MEANINGS])
+        return " ".join(self._likely(masked, fits)[:_MOST_MEANINGS])
+
+    def _likely(self, masked: str, fits: list[str]) -> list[str]:
+        """Return the words that no much commoner English word with other vowels explains away."""
+        hidden = [position for position, letter in enumerate(masked) if not letter.isalpha()]
+        if not fits or len(hidden) > _MOST_TRIED:
+            return fits
+        count = self._vocabulary.count
+        commonest = max(map(count, self._english(masked, hidden)), default=0)
+        times = _COMMONER if len(masked) == _SHORTEST else _MUCH_COMMONER
+        return [word for word in fits if count(word) * times >= commonest]
 
     def _english(self, masked: str, hidden: list[int]) -> list[str]:
         """Return the English words with vowels in the places that are struck out."""
@@ -112,7 +119,7 @@ class Masked:
 
     def _letters(self, masked: str) -> str:
         """Return the word in which any letters are struck out: the only one, if most are."""
-        fits = self._fits(masked)
+        fits = self._likely(masked, self._fits(masked))
         visible = sum(letter.isalpha() for letter in masked)
         return fits[0] if fits and (visible * 2 >= len(masked) or len(fits) == 1) else ""
 

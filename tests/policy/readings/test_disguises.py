@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from policy.readings import Reader, Span
+from policy.readings import Lexicon, Reader, Span
 
 HALVES = ("explo", "sive")
 ENGLISH = {
@@ -190,7 +190,5 @@ def test_a_text_backwards_in_chinese_is_read(reader: Reader) -> None:
 
 
 def test_terms_that_sound_the_same_are_all_read() -> None:
-    from policy.readings import Lexicon
-
     readings = Reader(Lexicon(chinese=frozenset({"冰毒", "病毒"}))).read("一瓶 bing du 的图片")
     assert any("冰毒" in reading.text and "病毒" in reading.text for reading in readings)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy.readings import Reader
+from policy.readings import Lexicon, Reader
 from tests.policy.readings.words import LEXICON
 
 INNOCENT = [
@@ -67,3 +67,21 @@ def test_capitals_and_spaces_add_one_reading(reader: Reader) -> None:
 def test_a_harmful_pair_in_brackets_stays_two_words(reader: Reader) -> None:
     assert any("red car" in reading.text for reading in reader.read("(red:1.2)(car:1.1)"))
     assert not any("redcar" in reading.text for reading in reader.read("(red:1.2)(car:1.1)"))
+
+
+@pytest.mark.parametrize(
+    "text", ["lloottss of trees", "l*ts of trees", "lotss of trees", "a sh**p on a hill", "a sp**ar"]
+)
+def test_a_much_commoner_word_explains_a_disguise(text: str) -> None:
+    reader = Reader(Lexicon(words=frozenset({"loots", "loot", "lets", "shoop", "spoor", "spear"})))
+    assert not any({"loots", "loot", "shoop"} & set(reading.text.split()) for reading in reader.read(text))
+
+
+def test_a_rare_word_is_still_read_where_nothing_commoner_fits() -> None:
+    reader = Reader(Lexicon(words=frozenset({"loots", "grenade"})))
+    assert any("grenade" in reading.text.split() for reading in reader.read("a gr*n*de"))
+
+
+def test_a_term_that_is_written_as_it_should_be_is_not_read_as_another_of_the_same_sound() -> None:
+    reader = Reader(Lexicon(chinese=frozenset({"穆斯林", "木斯林"})))
+    assert [reading.text for reading in reader.read("一个穆斯林的故事")] == ["一个穆斯林的故事"]
