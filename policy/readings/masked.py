@@ -64,7 +64,12 @@ class Masked:
         inner = token.strip(_STRONG + _WEAK)
         start = token.find(inner)
         spans = dict.fromkeys(((start, last), (first, start + len(inner)), (start, start + len(inner))))
-        for fill in (self._without_signs, self._vowels, self._letters):  # the likeliest first, over all spans
+        for fill in (
+            self._without_signs,
+            self._vowels,
+            self._letters,
+            self._ordinary,
+        ):  # the likeliest first, over all spans
             for left, right in spans:
                 masked = token[left:right]
                 word = fill(masked) if self._is_masked(masked) else None
@@ -122,6 +127,12 @@ class Masked:
         fits = self._likely(masked, self._fits(masked))
         visible = sum(letter.isalpha() for letter in masked)
         return fits[0] if fits and (visible * 2 >= len(masked) or len(fits) == 1) else ""
+
+    def _ordinary(self, masked: str) -> str:
+        """Return the ordinary word that is meant, so that no other reading makes a rarer one of what is left of it."""
+        hidden = [position for position, letter in enumerate(masked) if not letter.isalpha()]
+        fits = self._english(masked, hidden) if len(hidden) <= _MOST_TRIED else []
+        return max(fits, key=self._vocabulary.count, default="")
 
     def _without_signs(self, masked: str) -> str:
         """Return the word that is left without the signs, which were put between its letters."""
