@@ -146,7 +146,7 @@ def test_weights_hide_no_words_from_the_policy(policy: Policy, prompt: str) -> N
     def decide(texts: tuple[str, ...]) -> Decision:
         return policy.screen([TextSubject(name="prompt", text=text) for text in texts]).decision
 
-    assert decide((prompt,)) is Decision.ALLOW, "the words must be hidden, or this shows nothing"
+    assert decide(texts_seen(prompt.replace("aine", "oa"))) is Decision.ALLOW, "the same about cocoa"
     assert decide(texts_seen(prompt)) is Decision.BLOCK
 
 
