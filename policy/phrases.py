@@ -53,8 +53,15 @@ def translate(phrase: str, expand: Callable[[str], str], where: object) -> str:
     return _joined(tokens, expand, where)
 
 
+def stands_alone(phrase: str) -> bool:
+    """Say whether a phrase is one word, so that it is the word itself that people disguise."""
+    return not phrase.startswith("/") and len(phrase.split()) == 1 and "|" not in phrase
+
+
 def words_of(phrase: str) -> Iterator[str]:
     """Yield every English word, in every form, and every Chinese term that a phrase names; none for a pattern.
+
+    A word that may have any ending comes with its `*`.
 
     Args:
         phrase: In the language above.
@@ -69,8 +76,8 @@ def words_of(phrase: str) -> Iterator[str]:
                 yield part
             elif not part.endswith("*"):
                 yield from _forms(part)
-            else:
-                yield part[:-1]
+            elif len(part) > _SHORTEST_INFLECTED:
+                yield part
 
 
 def _joined(tokens: Iterable[str], expand: Callable[[str], str], where: object) -> str:

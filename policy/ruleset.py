@@ -6,7 +6,7 @@ overrides; they never take anything away from a locked rule.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,10 +17,11 @@ from policy.errors import RuleError
 from policy.matching import ReadText
 from policy.overrides import apply_overrides
 from policy.patterns import Pattern
-from policy.phrases import words_of
+from policy.phrases import REFERENCE, stands_alone, words_of
 from policy.readings import Lexicon, Reader
 from policy.rule import Example, Rule
 from policy.rule_documents import Category, RuleParts, parse_category, parse_language
+from policy.tolerance import Severity
 from policy.vocabulary import Vocabulary, parse_vocabulary
 
 
@@ -135,14 +136,44 @@ def _add_category(document: Document, categories: dict[str, Category], parts: di
 
 
 def _lexicon(parts: Mapping[str, RuleParts], vocabulary: Vocabulary) -> Lexicon:
-    """Gather the words of everything that can refuse."""
-    words = {word for each in parts.values() for word in _words(each, vocabulary)}
-    chinese = {word for word in words if not word.isascii()}
-    return Lexicon(words=frozenset(words - chinese), chinese=frozenset(chinese))
+    """Gather the words of everything that can refuse: those that count by themselves, and those that stand beside."""
+    alone: set[str] = set()
+    beside: set[str] = set()
+    for phrase, everyday in _phrases(parts.values(), vocabulary):
+        words = set(words_of(phrase))
+        if everyday or not stands_alone(phrase):
+            beside |= words
+        else:
+            alone |= words
+    every = alone | beside
+    stems = {word[:-1] for word in every if word.endswith("*")}
+    chinese = {word for word in every if not word.isascii()}
+    return Lexicon(
+        words=frozenset(word for word in alone if word.isalpha() and word.isascii()),
+        beside=frozenset(word for word in beside if word.isalpha() and word.isascii()),
+        stems=frozenset(stems),
+        chinese=frozenset(chinese),
+    )
 
 
-def _words(each: RuleParts, vocabulary: Vocabulary) -> Iterable[str]:
-    for phrase in each.phrases:
-        yield from words_of(phrase.phrase)
-    for name in each.lists:
-        yield from vocabulary.words(name)
+def _phrases(rules: Iterable[RuleParts], vocabulary: Vocabulary) -> Iterator[tuple[str, bool]]:
+    """Yield every phrase of the rules and of the lists they use, with whether it is of an everyday list."""
+    used: set[str] = set()
+    for rule in rules:
+        if rule.severity is Severity.NOTICE:
+            continue
+        yield from ((term.phrase, False) for term in rule.phrases)
+        used.update(rule.lists)
+    for name in sorted(used | _referred(vocabulary)):
+        yield from ((term.phrase, name in vocabulary.everyday) for term in vocabulary.terms(name))
+
+
+def _referred(vocabulary: Vocabulary) -> set[str]:
+    """Return the lists that other lists hold, `<politician_name>` in `public_person`."""
+    return {
+        name
+        for each in vocabulary.names()
+        for term in vocabulary.terms(each)
+        for name in REFERENCE.findall(term.phrase)
+        if name in vocabulary
+    }

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from policy.documents import Document, Place, check_fields, read_name, read_table, read_texts, read_version
 from policy.errors import RuleError
 from policy.patterns import Pattern
-from policy.phrases import translate, words_of
+from policy.phrases import translate
 
 _FIELDS = frozenset({"version", "language", "terms"})
+_OPTIONS = frozenset({"everyday"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,15 @@ class Term:
 class Vocabulary:
     """Lists of terms by name; compiled when first asked for."""
 
-    def __init__(self, lists: Mapping[str, tuple[Term, ...]]) -> None:
+    def __init__(self, lists: Mapping[str, tuple[Term, ...]], everyday: Iterable[str] = ()) -> None:
         """Take the lists.
 
         Args:
             lists: Name of each list, to its terms in every language.
+            everyday: Lists of ordinary words, which nobody needs to disguise.
         """
         self._lists = lists
+        self.everyday = frozenset(everyday)
         self._expressions: dict[str, str] = {}
         self._compiled: dict[str, Pattern] = {}
         self._expanding: list[str] = []
@@ -85,11 +88,6 @@ class Vocabulary:
             self._compiled[names] = Pattern([self.expression(name, where) for name in names.split("|")], where=where)
         return self._compiled[names]
 
-    def words(self, name: str) -> Iterable[str]:
-        """Yield the words that a list names, see `phrases.words_of`."""
-        for term in self._lists[name]:
-            yield from words_of(term.phrase)
-
 
 def parse_vocabulary(documents: Iterable[Document]) -> Vocabulary:
     """Make the vocabulary of `terms.toml` documents; an operator's add to the shipped lists.
@@ -98,8 +96,11 @@ def parse_vocabulary(documents: Iterable[Document]) -> Vocabulary:
         RuleError: A field is missing, unknown or of another type, or a term is no valid pattern.
     """
     lists: dict[str, tuple[Term, ...]] = {}
+    everyday: dict[str, str] = {}
     for document in documents:
-        check_fields(document.name, document.content, required=_FIELDS, known=_FIELDS)
+        check_fields(document.name, document.content, required=_FIELDS, known=_FIELDS | _OPTIONS)
+        names = read_texts(document.name, document.content, "everyday", optional=True)
+        everyday |= {name: document.at("everyday", name) for name in names}
         read_version(document.name, document.content)
         check_language(document)
         for name, values in read_table(document.name, document.content, "terms").items():
@@ -108,7 +109,10 @@ def parse_vocabulary(documents: Iterable[Document]) -> Vocabulary:
             language = document.language or ""
             terms = tuple(Term(phrase, Place(document, ("[terms]", name, phrase)), language) for phrase in phrases)
             lists[name] = lists.get(name, ()) + terms
-    vocabulary = Vocabulary(lists)
+    for name, where in everyday.items():
+        if name not in lists:
+            raise RuleError(f"{where}: unknown term <{name}>")
+    vocabulary = Vocabulary(lists, everyday)
     for name in lists:
         _check(vocabulary, name)
     return vocabulary

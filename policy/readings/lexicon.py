@@ -12,9 +12,14 @@ class Lexicon:
     """Words of the rules.
 
     Attributes:
-        words: English words of three letters or more, lower case, in every form that the rules match.
+        words: English words that people disguise, lower case, in every form that the rules match.
+        beside: English words that only count beside others; looked for only where they are rare in English, so that no
+            ordinary misspelling of an ordinary word is taken for a disguise.
+        stems: Beginnings of English words, where the rules take any ending.
         chinese: Chinese terms of one character or more, simplified.
     """
 
     words: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
+    stems: frozenset[str] = frozenset()
     chinese: frozenset[str] = frozenset()

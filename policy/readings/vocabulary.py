@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ _ODD = re.compile(r"[a-z]{3,}(?![a-z'’])")  # not the `couldn` of `couldn't`
 _LONGEST_PIECE = 16
 _LOG_OF_ALL = math.log(5.6e11)  # words counted for the English list
 _UNLISTED_COUNT = 100_000
+_COMMON_COUNT = 5_000_000  # about the ten thousand commonest words
 _UNLISTED_COST = 11.0  # of a word of the lexicon that the English list does not hold: that of a rare word
 _LETTER_COST = 16.0  # of a letter that belongs to no word: dearer than any word
 _FRAGMENT = 2  # the English list holds abbreviations of this length; only these are taken for words
@@ -42,6 +44,15 @@ def _is_plain_word(word: str) -> bool:
     return len(word) > _FRAGMENT and word.isascii() and word.isalpha()
 
 
+def _beginning_with(stems: Iterable[str], english: Iterable[str]) -> set[str]:
+    """Return the stems, and the English words that begin with one of them."""
+    ordered = sorted(english) if stems else []
+    found = set(stems)
+    for stem in stems:
+        found.update(ordered[bisect_left(ordered, stem) : bisect_left(ordered, stem + "\uffff")])
+    return found
+
+
 class Vocabulary:
     """What the readings know about words."""
 
@@ -52,7 +63,9 @@ class Vocabulary:
             lexicon: Words of the rules.
             english: Ordinary words with how often they occur; see `tables.english`.
         """
-        self.words = frozenset(filter(_is_plain_word, lexicon.words))
+        rare = {word for word in lexicon.beside if english.get(word, 0) < _COMMON_COUNT}
+        words = lexicon.words | rare | _beginning_with(lexicon.stems, english)
+        self.words = frozenset(filter(_is_plain_word, words))
         self.chinese = lexicon.chinese
         self._english = english
         self._short = frozenset(_SHORT_WORDS.split(" "))

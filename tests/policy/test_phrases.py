@@ -70,5 +70,5 @@ def test_what_is_no_phrase_is_refused(phrase, message):
 def test_the_words_of_a_phrase_come_in_every_form_and_a_pattern_has_none():
     assert {"stab", "stabbed", "stabbing", "victim", "victims"} <= set(words_of("stab+ .. <who>|victim"))
     assert set(words_of("没穿 衣服")) == {"没穿", "衣服"}
-    assert set(words_of("porn*")) == {"porn"}
+    assert set(words_of("porn*")) == {"porn*"}
     assert list(words_of("/stab.*/")) == []

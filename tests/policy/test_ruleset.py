@@ -307,13 +307,25 @@ def test_versions_compare_as_numbers():
 
 
 def test_the_lexicon_holds_what_can_refuse_in_every_form():
-    rules = small_set(
-        {"phrases": ["stab+ victim"]}, lists={"lamp": ["lamp"], "unused": ["quietly"]}, when=[{"any": ["lamp"]}]
-    )
-    lexicon = rules.lexicon
-    assert {"stabbing", "victims", "lamp", "lamps"} <= lexicon.words
-    assert "quietly" not in lexicon.words
+    lists = terms(lamp=["lantern"], unused=["quietly"], folk=["man"], inner=["<wick>"], wick=["wick"])
+    lists.content["everyday"] = ["folk"]
+    lexicon = small_set(
+        {"phrases": ["stab+", "porn*", "sold+ victim"]},
+        extra=[lists],
+        when=[{"any": ["lamp"]}, {"any": ["folk"]}, {"any": ["inner"]}],
+    ).lexicon
+    assert {"stabbing", "lantern", "lanterns", "wick"} <= lexicon.words
+    assert {"victims", "man"} <= lexicon.beside - lexicon.words
+    assert "quietly" not in lexicon.words | lexicon.beside
+    assert lexicon.stems == {"porn"}
     assert "禁止" in lexicon.chinese
+
+
+def test_everyday_lists_must_exist():
+    lists = terms(lamp=["lamp"])
+    lists.content["everyday"] = ["lantern"]
+    with pytest.raises(RuleError, match="unknown term <lantern>"):
+        small_set({}, extra=[lists])
 
 
 def test_chinese_examples_count_for_chinese():
