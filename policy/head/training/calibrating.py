@@ -12,13 +12,15 @@ from policy.head.training.rows import WRITTEN
 from policy.tolerance import LAXEST_TOLERANCE
 
 REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
-    "spaced": ("refl", "parti", "coco10k"),
+    "spaced": ("refl", "parti", "coco10k", f"{WRITTEN}_en"),
     "chinese": (f"{WRITTEN}_zh",),
 }
 """Which harmless texts the thresholds of a script are held against."""
 
-_TOPICS = ("", "scenes", "edits", "questions")  # talk about people is not what the service is asked for
+# The hardest, sentences about groups of people, are left to the rules.
+_TOPICS = ("", "scenes", "edits", "questions", "talk")
 _HALVINGS = 30
+_LEAST = 0.35  # no lower, however rare such scores are among the references: they do not hold everything harmless
 _NEVER = 1.0
 _Scores = NDArray[np.float64]
 
@@ -52,7 +54,7 @@ def _chosen(judged: Mapping[str, _Scores], allowed: Mapping[str, float]) -> _Sco
         each = [
             np.quantile(scores, 1 - share * allowed[name], axis=0, method="higher") for name, scores in judged.items()
         ]
-        return np.asarray(np.ceil(np.max(each, axis=0) * 1e4) / 1e4)
+        return np.asarray(np.maximum(np.ceil(np.max(each, axis=0) * 1e4) / 1e4, _LEAST))
 
     def kept(chosen: _Scores) -> bool:
         return all((scores > chosen).any(axis=1).mean() <= allowed[name] for name, scores in judged.items())
