@@ -8,8 +8,10 @@ from pathlib import Path
 
 from policy.documents import Document
 from policy.errors import KnownPictureListError, RuleError
+from policy.head import LearnedHead
 from policy.known_pictures import KnownPictureList, KnownPictureScreener, parse_digests
 from policy.policy import Policy
+from policy.rule_screener import RuleScreener
 from policy.ruleset import RuleSet, parse_rule_set
 from policy.screeners import Screener
 
@@ -78,18 +80,20 @@ def load_known_pictures(operator_list: Path | None = None) -> KnownPictureScreen
 def load_policy(
     *, rules: Path | None = None, operator_list: Path | None = None, screeners: Sequence[Screener] = ()
 ) -> Policy:
-    """Load the policy a server runs: its rules on texts, the lists of known pictures on pictures.
+    """Load the policy a server runs: rules and learned head on texts, the lists of known pictures on pictures.
 
     Args:
         rules: The operator's folder of rules, added to the shipped ones, or None.
         operator_list: The operator's own list of known pictures, or None.
-        screeners: Further screeners.
+        screeners: Further screeners, asked after these.
 
     Raises:
         RuleError: The rules cannot be read or are malformed.
         KnownPictureListError: The shipped list cannot be read.
     """
-    return Policy(load_rules(rules), [load_known_pictures(operator_list), *screeners])
+    rule_set = load_rules(rules)
+    head = LearnedHead.load(rule_set.reader)
+    return Policy(rule_set, [load_known_pictures(operator_list), RuleScreener(rule_set), head, *screeners])
 
 
 def _extra(folder: Path | None) -> list[Document]:
