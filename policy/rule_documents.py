@@ -139,7 +139,9 @@ def parse_category(document: Document) -> tuple[Category, tuple[RuleParts, ...]]
         RuleError: A field is missing, unknown or of another type.
     """
     content, name = document.content, document.stem
-    check_fields(document.name, content, required=_CATEGORY_FIELDS, known=_CATEGORY_FIELDS | _CATEGORY_OPTIONS)
+    # An operator may bring volume rules alone.
+    required = _CATEGORY_FIELDS - {"rules"} if "volume" in content else _CATEGORY_FIELDS
+    check_fields(document.name, content, required=required, known=_CATEGORY_FIELDS | _CATEGORY_OPTIONS)
     read_version(document.at("version"), content)
     if content["category"] != name:
         raise RuleError(f"{document.at('category')}: category must be the file's name, got {content['category']!r}")
@@ -149,7 +151,7 @@ def parse_category(document: Document) -> tuple[Category, tuple[RuleParts, ...]]
         summary=read_text(document.at("summary"), content, "summary"),
         locked=_flag(document.name, content, "locked"),
     )
-    tables = read_tables(document.name, content, "rules", optional=False)
+    tables = read_tables(document.name, content, "rules", optional="volume" in content)
     return category, tuple(_parse_rule(document, category, number, each) for number, each in enumerate(tables, 1))
 
 
@@ -251,7 +253,7 @@ def _condition(where: str, condition: Mapping[str, Any], vocabulary: Vocabulary)
 
 def _pattern(terms: list[Term], vocabulary: Vocabulary) -> Pattern:
     def expression(term: Term) -> str:
-        return translate(term.phrase, lambda name: vocabulary.expression(name, term.where), term.where)
+        return translate(term.phrase, lambda name: vocabulary.expression(name, term.where, term.language), term.where)
 
     try:
         return Pattern([expression(term) for term in terms], where=terms[0].where)

@@ -23,6 +23,8 @@ from policy.rule import Example, Rule
 from policy.rule_documents import Category, RuleParts, parse_category, parse_language
 from policy.tolerance import Severity
 from policy.vocabulary import Vocabulary, parse_vocabulary
+from policy.volume import VolumeRule
+from policy.volume_documents import parse_volumes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,6 +39,7 @@ class RuleSet:
         lexicon: What the rules name, for readings that undo a disguise towards it.
         reader: Makes the readings the rules are matched on.
         vocabulary: The lists of terms.
+        volume: What one key may not ask for too often, in the order of their ids.
     """
 
     version: str
@@ -46,6 +49,7 @@ class RuleSet:
     lexicon: Lexicon
     reader: Reader
     vocabulary: Vocabulary
+    volume: tuple[VolumeRule, ...] = ()
 
     def term(self, name: str) -> Pattern | None:
         """Return what finds the terms of a list, None if there is no such list."""
@@ -120,6 +124,7 @@ def parse_rule_set(documents: Sequence[Document]) -> RuleSet:
         lexicon=lexicon,
         reader=Reader(lexicon),
         vocabulary=vocabulary,
+        volume=parse_volumes(documents, vocabulary, parts),
     )
 
 

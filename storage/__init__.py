@@ -29,6 +29,7 @@ from storage.licences import Acceptance, LicenceStore
 from storage.pages import Page
 from storage.records import NewRecord, Record, RecordStore
 from storage.references import referenced_digests
+from storage.sketches import Sketch, SketchStore
 from storage.vault import TextVault
 from storage.words import FINAL_STATES, AdapterKind, JobState, Origin, Outcome, Role
 from storage.workers import Worker, WorkerStore
@@ -74,6 +75,8 @@ __all__ = [
     "RecordStore",
     "Role",
     "SchemaOutdatedError",
+    "Sketch",
+    "SketchStore",
     "StorageError",
     "StorageFullError",
     "TextVault",

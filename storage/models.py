@@ -213,3 +213,27 @@ class AdapterRow(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     facts: Mapped[dict[str, Any]] = mapped_column(JsonText)
     created_at: Mapped[datetime]
+
+
+class SketchRow(Base):
+    """Numbers by which one job's request is compared with others of its key; see `storage.sketches`."""
+
+    __tablename__ = "sketches"
+    __table_args__ = (Index(None, "key_id", "at"),)
+
+    job_id: Mapped[str] = mapped_column(String, primary_key=True)
+    key_id: Mapped[str] = mapped_column(String)
+    at: Mapped[datetime] = mapped_column(index=True)
+    prompt: Mapped[int | None] = mapped_column(BigInteger)
+    pictures: Mapped[int | None] = mapped_column(BigInteger)
+    likenesses: Mapped[list[int]] = mapped_column(JsonText)
+
+
+class SecretRow(Base):
+    """A secret of this installation, made when it is first needed."""
+
+    __tablename__ = "secrets"
+
+    name: Mapped[str] = mapped_column(String, primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]

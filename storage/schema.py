@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, text
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision under `migrations/versions`; a test holds the two equal."""
 
 # Alembic keeps the running migration in a process-wide proxy: two threads must not migrate at once on any database.

@@ -31,6 +31,7 @@ from storage import (
     NotFoundError,
     RecordStore,
     Role,
+    SketchStore,
     TextVault,
     WorkerStore,
     utc_now,
@@ -39,6 +40,7 @@ from studio.guards import guard_of_service
 from studio.jobs.accept import Intake
 from studio.jobs.run import Parts
 from studio.jobs.shadow import Shadow
+from studio.jobs.volume import VolumeWatch
 from studio.jobs.worker import Desk, Leasing
 from studio.policies import ActivePolicy
 from studio.settings import Settings
@@ -62,6 +64,7 @@ class Store:
     licences: LicenceStore
     adapters: AdapterStore
     workers: WorkerStore
+    sketches: SketchStore
     clock: Clock
 
     def read_text(self, ref: str) -> str | None:
@@ -118,6 +121,7 @@ def open_store(settings: Settings, *, clock: Clock = utc_now) -> Store:
         licences=LicenceStore(database, clock),
         adapters=AdapterStore(database, clock),
         workers=WorkerStore(database, clock),
+        sketches=SketchStore(database, clock),
         clock=clock,
     )
 
@@ -192,6 +196,7 @@ def build_desk(
         parent=store.images.producer,
         requester=store.requester,
         report=report_failure,
+        volume=VolumeWatch(store.sketches),
         shadow=build_shadow(settings),
     )
     leasing = Leasing(

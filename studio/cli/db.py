@@ -38,10 +38,12 @@ def sweep(
         float, typer.Option(min=1, help="Only what is older than this; younger blobs may be in use.")
     ] = 24,
 ) -> None:
-    """Delete blobs that no image, job or record refers to: what crashes and refusals left behind."""
+    """Delete blobs that no image, job or record refers to, and sketches of requests that no volume rule needs."""
+    from policy.volume import LONGEST_WINDOW
     from storage import referenced_digests
     from studio import bootstrap
 
     store = bootstrap.open_store(load_settings())
     swept = store.blobs.sweep(referenced_digests(store.database), timedelta(hours=hours).total_seconds())
-    typer.echo(f"{swept} blobs deleted")
+    forgotten = store.sketches.prune(LONGEST_WINDOW)
+    typer.echo(f"{swept} blobs and {forgotten} sketches deleted")

@@ -1,7 +1,8 @@
 """One job, from its request to its record: what happens, in which order, and who can say no.
 
     1  rebuild   the stored request and its pictures          -> Operation
-    2  screen    the words and every picture that came in     -> Cleared[Operation], or refused, or held
+    2  screen    the words, every picture that came in, and how often the key asks for such
+                                                              -> Cleared[Operation], or refused, or held
     for each variant asked for:
     3    edit    the model runs, outside the mask untouched   -> EditedImage, or cancelled, or failed
     4    screen  the picture that came out, then encode it    -> Cleared[Encoded], or refused, or held
@@ -35,6 +36,7 @@ from studio.jobs.operations import Built, build
 from studio.jobs.records import PictureFile, Run
 from studio.jobs.shadow import Shadow
 from studio.jobs.variants import Steps, output_name, variant
+from studio.jobs.volume import VolumeWatch
 from studio.jobs.words import read_words
 from studio.policies import ActivePolicy
 
@@ -57,6 +59,8 @@ class Parts:
     """Key id -> who asked: role, declared purpose and tolerance."""
     report: Callable[[str, BaseException], None]
     """(job id, what an engine threw) -> the operator's log."""
+    volume: VolumeWatch
+    """Counts what each key asks for."""
     shadow: Shadow | None = None
     """A candidate rule set that is asked too and decides nothing."""
 
@@ -105,6 +109,7 @@ def run(
         # 2 screen what came in
         asked = subjects.of_request(built, job.parameters, trace.requester["purpose"])
         verdict = policy.screen(asked, tolerance=trace.tolerance)
+        verdict = parts.volume.added_to(verdict, job, asked, policy.rule_set, trace.tolerance)
         trace = replace(trace, request_verdict=verdict, shadow=shadow_of(asked, trace.tolerance, verdict, parts))
         if verdict.decision is not Decision.ALLOW:
             return _end(trace, _outcome_of(verdict), parts)

@@ -20,6 +20,8 @@ TABLES = {
     "licence_acceptances",
     "record_links",
     "records",
+    "secrets",
+    "sketches",
     "texts",
     "workers",
 }
