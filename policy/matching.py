@@ -113,7 +113,7 @@ class TwoOf:
     def spans_in(self, text: ReadText, counts: Counts) -> tuple[Bytes, ...]:
         """Return every occurrence if at least two differ."""
         spans = counts.of(text, self.pattern)
-        different = {text.raw[start:end].rstrip(b"s") for start, end in spans}
+        different = {text.raw[start:end].rstrip(b"'s") for start, end in spans}
         return spans if len(different) > 1 else ()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from policy.documents import Document, Place, check_fields, read_name, read_table, read_texts, read_version
 from policy.errors import RuleError
@@ -33,9 +34,9 @@ class Vocabulary:
         """
         self._lists = lists
         self.everyday = frozenset(everyday)
-        self._expressions: dict[str, str] = {}
+        self._expressions: dict[tuple[str, str | None], str] = {}
         self._compiled: dict[str, Pattern] = {}
-        self._expanding: list[str] = []
+        self._expanding: list[tuple[str, str | None]] = []
 
     def __contains__(self, name: str) -> bool:
         """Whether there is such a list."""
@@ -49,30 +50,37 @@ class Vocabulary:
         """Return the names of all lists."""
         return tuple(sorted(self._lists))
 
-    def expression(self, name: str, where: object) -> str:
+    def expression(self, name: str, where: object, language: str | None = None) -> str:
         """Return the RE2 expression that finds any term of a list.
 
         Args:
             name: The list.
             where: Who asks, for the message.
+            language: Take only the terms in this one, where there are any: a phrase goes on in its own language, and a
+                pattern that held every other one again and again would be slow. None: all.
 
         Raises:
             RuleError: There is no such list, it refers to itself, or a term cannot be read.
         """
-        if name in self._expressions:
-            return self._expressions[name]
         if name not in self._lists:
             raise RuleError(f"{where}: unknown term <{name}>")
-        if name in self._expanding:
+        key = (name, language if any(term.language == language for term in self._lists[name]) else None)
+        if key in self._expressions:
+            return self._expressions[key]
+        if key in self._expanding:
             raise RuleError(f"{where}: term <{name}> refers to itself")
-        self._expanding.append(name)
+        self._expanding.append(key)
         parts = [
-            translate(term.phrase, lambda inner, at=term.where: self.expression(inner, at), term.where)  # type: ignore[misc]
+            translate(term.phrase, partial(self._inner, term), term.where)
             for term in self._lists[name]
+            if key[1] in {None, term.language}
         ]
         self._expanding.pop()
-        self._expressions[name] = f"(?:{'|'.join(parts)})"
-        return self._expressions[name]
+        self._expressions[key] = f"(?:{'|'.join(parts)})"
+        return self._expressions[key]
+
+    def _inner(self, term: Term, name: str) -> str:
+        return self.expression(name, term.where, term.language)
 
     def pattern(self, names: str, where: object) -> Pattern:
         """Return what finds any term of one list, or of several.
@@ -136,6 +144,6 @@ def _check(vocabulary: Vocabulary, name: str) -> None:
         vocabulary.pattern(name, first.where)
     except RuleError:
         for term in vocabulary.terms(name):
-            expression = translate(term.phrase, lambda inner: vocabulary.expression(inner, first.where), term.where)
+            expression = translate(term.phrase, partial(vocabulary.expression, where=first.where), term.where)
             Pattern([expression], where=term.where)
         raise
