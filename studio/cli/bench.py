@@ -1,15 +1,13 @@
 """studio bench: measurements, with a table for people and one JSON object for programs."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from studio.cli import bench_policy
+from studio.cli.progress import counting
 from studio.settings import load_settings
 
 if TYPE_CHECKING:
@@ -25,13 +23,7 @@ def bench() -> None:
     """Measure quality and speed."""
 
 
-@contextmanager
-def _counting(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Draw a bar on stderr; yields what to tell how many are done, and how many there are."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, everything: bar.update(task, completed=done, total=everything)
+app.command("policy")(bench_policy.policy)
 
 
 @app.command("mini")
@@ -50,7 +42,7 @@ def mini(
     from studio.engines import build_engine_without_store
 
     engine = build_engine_without_store(load_settings())
-    with _counting("pictures") as on_progress:
+    with counting("pictures") as on_progress:
         scores = run(engine, count=count, on_progress=on_progress)
     if sheet is not None:
         sheet.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +65,7 @@ def seams(
 
     settings = load_settings()
     engine, recipes = build_engine_without_store(settings), build_baselines(settings)
-    with _counting("edits") as on_progress:
+    with counting("edits") as on_progress:
         scores = run(engine, recipes, count=count, on_progress=on_progress)
     if sheet is not None:
         sheet.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +79,7 @@ def large(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSO
     from studio.bench.large import CASES, run
     from studio.cli.output import emit
 
-    with _counting("jobs") as on_progress:
+    with counting("jobs") as on_progress:
         costs = run(CASES, on_progress=on_progress)
     table = Table("job", "megapixels", "peak", "bound", "seconds", title="whole jobs on flux-mini")
     facts = [each.to_json() for each in costs]
@@ -105,7 +97,7 @@ def savings(*, as_json: Annotated[bool, typer.Option("--json", help="Print one J
     from studio.cli.output import emit
     from studio.engines import build_savings_ground
 
-    with _counting("savings") as on_progress:
+    with counting("savings") as on_progress:
         found = run(build_savings_ground(load_settings()), on_progress=on_progress)
     table = Table("what", "counted", "without", "with", "saved", "limit", "identical", title="exact savings, flux-mini")
     for each in found:
