@@ -46,7 +46,7 @@ def serve(
     typer.echo(f"Studio {__version__} listens on {address}  (documentation: {address}/docs)")
     if made:
         typer.echo(f"First API key, shown once and kept in {settings.bootstrap_key_path}: {made[1]}")
-    supervisor = _Supervisor()
+    supervisor = _Supervisor(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands the signal back to us after its own shutdown
     config = uvicorn.Config(create_app(services), log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     if settings.worker:
@@ -62,7 +62,10 @@ def serve(
 def worker(
     parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process has ended.")] = None,
 ) -> None:
-    """Run a worker: it takes jobs from the database, one at a time. Start one per GPU."""
+    """Run a worker: it takes jobs from the database, one at a time. Start one per GPU.
+
+    It does not know where the API listens: if that is beyond this machine, set STUDIO_GUARD_REQUIRED=true for it too.
+    """
     from studio import bootstrap
 
     _log_to_stderr()
@@ -101,8 +104,10 @@ def run_worker(settings: Settings, store: Any, stop: threading.Event) -> None:
 class _Supervisor(threading.Thread):
     """Keeps one worker process running beside the API."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__(name="worker supervisor", daemon=True)
+        # The worker does not know of --host, which decides whether it must have a guard model.
+        self._environment = os.environ | {"STUDIO_GUARD_REQUIRED": str(settings.guard_is_required).lower()}
         self._stop_asked = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -114,7 +119,7 @@ class _Supervisor(threading.Thread):
         command = [sys.executable, "-m", "studio", "worker", "--parent", str(os.getpid())]
         while not self._stop_asked.is_set():
             begun = time.monotonic()
-            self._child = subprocess.Popen(command)  # noqa: S603 - our own interpreter and module
+            self._child = subprocess.Popen(command, env=self._environment)  # noqa: S603 - our own interpreter and module
             while self._child.poll() is None and not self._stop_asked.wait(0.2):
                 pass
             if self._stop_asked.is_set():

@@ -73,6 +73,16 @@ def test_the_first_key_is_shown_once_and_kept_for_its_owner_only(tmp_path: Path)
         assert client.get("/v1/models").status_code == 200
 
 
+def test_where_others_can_ask_the_worker_requires_a_guard_too(tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", "0.0.0.0") as (_, client):
+        assert client.get("/health/ready").status_code == 503
+        job = client.post("/v1/generate", json={"prompt": "a red circle"}).json()
+        while job["finished_at"] is None:
+            job = client.get(f"/v1/jobs/{job['id']}", headers={"Prefer": "wait=20"}).json()
+        assert job["state"] == "refused"
+        assert {each["rule"] for each in job["verdict"]["reasons"]} == {"policy.screener_failed"}
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
