@@ -123,13 +123,14 @@ def _match(rule: Rule, reading: Reading, read: ReadText, spans: Sequence[Bytes],
 
 
 def _code_points(raw: bytes, spans: Sequence[Bytes]) -> Iterator[Span]:
-    """Turn stretches in bytes, in order, into stretches in code points, in one pass."""
-    position, counted = 0, 0
-    for start, end in sorted(spans):
-        counted += len(raw[position:start].decode())
-        length = len(raw[start:end].decode())
-        yield Span(counted, counted + length)
-        position, counted = end, counted + length
+    """Turn stretches in bytes into stretches in code points, in one pass over the text."""
+    ends = sorted({boundary for span in spans for boundary in span})
+    points, counted, position = {}, 0, 0
+    for boundary in ends:
+        counted += len(raw[position:boundary].decode())
+        points[boundary], position = counted, boundary
+    for start, end in spans:
+        yield Span(points[start], points[end])
 
 
 def _crosses(match: Match, seam: int) -> bool:

@@ -256,6 +256,14 @@ def test_matches_say_where_in_the_original_they_are():
     assert [text[start:end] for start, end in match.spans] == ["ＦＯＲＢＩＤＤＥＮ"]
 
 
+def test_stretches_that_overlap_are_told_where_they_are():
+    lists = {"gown": ["silk gown"], "night": ["gown", "night"]}
+    rules = small_set({"phrases": []}, lists=lists, when=[{"all": ["gown", "night"]}])
+    text = "é silk gown at night"
+    (match,) = RuleScreener(rules).matches(TextSubject(name="prompt", text=text))
+    assert {text[start:end] for start, end in match.spans} == {"silk gown", "gown", "night"}
+
+
 def test_a_notice_allows_and_says_why():
     rules = small_set({}, severity="notice", actions=NOTHING)
     (finding,) = RuleScreener(rules).screen(TextSubject(name="prompt", text="forbidden"))
