@@ -8,7 +8,22 @@ from fastapi.openapi.utils import get_openapi
 
 from editing.tokens import Tokenizers
 from studio import __version__
-from studio.api import adapters, controls, docs, edits, errors, examples, health, images, jobs, models, records, tokens
+from studio.api import (
+    adapters,
+    controls,
+    docs,
+    edits,
+    errors,
+    examples,
+    health,
+    images,
+    jobs,
+    models,
+    policy,
+    records,
+    tokens,
+)
+from studio.api.rate_limits import RateLimit
 from studio.bootstrap import Services, build_services
 from studio.settings import load_settings
 
@@ -29,11 +44,14 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.decoding = CapacityLimiter(DECODING_THREADS)
     app.state.tokenizers = Tokenizers()
-    for each in (edits, controls, jobs, images, records, models, adapters, tokens, health):
+    settings = services.settings
+    app.state.screening = CapacityLimiter(policy.THREADS)
+    app.state.screen_rate = RateLimit("screen", settings.screen_per_minute)
+    for each in (edits, controls, jobs, images, records, models, adapters, tokens, policy, health):
         app.include_router(each.router)
     errors.add_handlers(app)
-    settings = services.settings
-    app.add_middleware(errors.BodyLimit, limit=settings.max_body_bytes, uploads=adapters.body_limits(settings))
+    limits = adapters.body_limits(settings) | {policy.SCREEN: policy.BODY_BYTES}
+    app.add_middleware(errors.BodyLimit, limit=settings.max_body_bytes, paths=limits)
     docs.add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # the way FastAPI documents for extending it
     return app

@@ -70,6 +70,7 @@ _STATUS: Final[dict[str, tuple[int, str]]] = {
     "purpose_refused": (422, "The purpose was refused by the acceptable-use policy"),
     "name_refused": (422, "The name was refused by the acceptable-use policy"),
     # the service itself
+    "rate_limited": (429, "Too many requests with this key"),
     "queue_full": (503, "Too many jobs are waiting"),
     "storage_full": (507, "The disk is full"),
     "database_unavailable": (503, "The database cannot be reached"),
@@ -100,6 +101,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word for it
         value: Its value, if it may be repeated.
         limit: The limit that it broke.
         extra: Further members of the document.
+        headers: HTTP headers to go with it.
     """
 
     code: str
@@ -109,6 +111,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word for it
     limit: Any = None
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
     status_code: int | None = None
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @override
     def __str__(self) -> str:

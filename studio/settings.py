@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         5_000, ge=1, description="Most denoising steps of one request: variants x tries x passes x steps."
     )
     max_queued: int = Field(1_000, ge=1, description="Most jobs waiting; beyond that new ones get 503 queue_full.")
+    screen_per_minute: int = Field(
+        60, ge=1, description="How often a key may test words in a minute; beyond that it gets 429 rate_limited."
+    )
     max_wait_seconds: float = Field(
         60, ge=0, le=600, description="Longest `Prefer: wait=N` that is honoured, in seconds."
     )

@@ -32,7 +32,7 @@ LISTS: Final = {
     "others": "pictures_too_many",
 }
 """Fields that are lists, JSON in a form, and what one that is too long is called."""
-_SECRET: Final = frozenset({"prompt", "negative_prompt", "image", "mask", "others"})
+_SECRET: Final = frozenset({"prompt", "negative_prompt", "second_prompts", "names", "image", "mask", "others"})
 """Fields whose value no problem repeats: personal text, and pictures."""
 _OWN: Final = frozenset({"text_too_long", "text_invalid", "text_invisible", "seed_out_of_range", "request_invalid"})
 MAX_FILES: Final = 12

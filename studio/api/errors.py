@@ -26,6 +26,7 @@ def answer(problem: Problem, request: Request | None = None) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if problem.code in {"key_missing", "key_invalid"} else {}
     if problem.code in {"queue_full", "database_unavailable"}:
         headers["Retry-After"] = "5"
+    headers |= problem.headers
     document = problem.document()
     if request is not None:
         document["instance"] = request.url.path
@@ -76,20 +77,20 @@ class BodyLimit:
     Args:
         app: What it stands before.
         limit: Largest body, in bytes.
-        uploads: Limits of paths that have their own.
+        paths: Limits of paths that have their own.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, uploads: Mapping[str, int] | None = None) -> None:
+    def __init__(self, app: ASGIApp, limit: int, paths: Mapping[str, int] | None = None) -> None:
         self._app = app
         self._limit = limit
-        self._uploads = dict(uploads or {})
+        self._paths = dict(paths or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._uploads.get(scope["path"], self._limit)
+        limit = self._paths.get(scope["path"], self._limit)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
             await answer(_too_large(int(declared), limit))(scope, receive, send)

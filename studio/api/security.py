@@ -47,6 +47,19 @@ async def caller(
     return key
 
 
+async def visitor(
+    request: Request,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    header: Annotated[str | None, Depends(_header)],
+) -> ApiKey | None:
+    """The key of whoever asks, None for somebody without one.
+
+    Raises:
+        Problem: `key_invalid`: who gives a key means to be told what holds for it.
+    """
+    return await caller(request, bearer, header) if bearer or header else None
+
+
 def role(allowed: frozenset[Role]) -> Callable[[ApiKey], ApiKey]:
     """A dependency that lets only some roles through."""
 
@@ -63,4 +76,5 @@ def scope(key: ApiKey) -> str | None:
 
 
 Caller = Annotated[ApiKey, Depends(caller)]
+Visitor = Annotated[ApiKey | None, Depends(visitor)]
 Creator = Annotated[ApiKey, Depends(role(CREATORS))]
