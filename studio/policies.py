@@ -9,7 +9,6 @@ Invariants:
 """
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,9 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 3.0
 """Changed files are looked for at most this often."""
+
+_DEPTH: Final = 2
+"""A folder of rules, and in it one for each language."""
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 """Path, length, and times of change of contents and of entry (ns) of every file; any edit changes it."""
@@ -138,10 +140,22 @@ def fingerprint(watched: tuple[Path, ...]) -> Fingerprint:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, int, int, int]]:
-    files = [path] if not path.is_dir() else [Path(at, name) for at, _, names in os.walk(path) for name in names]
-    for file in files:
+    for file in _files(path, _DEPTH):
         try:
             facts = file.stat()
         except OSError:
             continue  # gone, or a broken link: the next look sees what is there then
         yield str(file), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+def _files(path: Path, depth: int) -> Iterator[Path]:
+    """Whatever may be read there, behind links too: rules lie in a folder and in the folders in it."""
+    try:
+        inside = list(path.iterdir()) if path.is_dir() else None
+    except OSError:
+        return  # a folder that may not be looked into: what loads it says so
+    if inside is None:
+        yield path
+    elif depth > 0:
+        for each in inside:
+            yield from _files(each, depth - 1)

@@ -106,6 +106,23 @@ def test_without_a_first_policy_everything_blocks_until_one_can_be_read(tmp_path
     assert active.problem is None
 
 
+def test_a_folder_of_a_language_may_be_a_link(folder: Path, active: ActivePolicy, tmp_path: Path) -> None:
+    shutil.move(folder / "en", tmp_path / "elsewhere")
+    (folder / "en").symlink_to(tmp_path / "elsewhere")
+    (folder / "loop").symlink_to(folder)
+    before = active.settle()
+    file = tmp_path / "elsewhere" / "harassment.toml"
+    file.write_text(file.read_text().replace("a lamp", "a desk"))
+    assert active.settle().digest != before.digest
+
+
+def test_files_that_nobody_may_look_at_leave_the_rules_in_force(folder: Path) -> None:
+    unreadable = folder / ("x" * 300)  # the same to the system as a folder that may not be entered, and to root too
+    active = ActivePolicy(lambda: load_house(folder), (folder, unreadable), every_s=0)
+    before = active.current()
+    assert active.settle() is before
+
+
 def test_a_list_of_pictures_is_looked_after_too(tmp_path: Path) -> None:
     listed = tmp_path / "known.txt"
     listed.write_text("ab" * 32 + "\n")
