@@ -31,7 +31,7 @@ def check(
     """Read the shipped rules and your own and run every example of every rule; exits 1 if anything is wrong.
 
     An example that is to be caught must be caught by its rule; one that is to pass must pass every rule there is. A
-    server never takes over rules that fail here: those before them stay in force.
+    server takes over no rules that fail their own examples: those before them stay in force.
     """
     from policy import load_rules
 

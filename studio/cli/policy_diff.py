@@ -86,10 +86,14 @@ def _corpus_rows(files: Sequence[str], tolerance: int) -> Iterator[Row]:
     from policy import TextSubject
     from policy.corpus import read_lines
 
+    seen: set[str] = set()
     for name in files:
         with opened(name) as file:
             for line in read_lines(file, name):
-                yield str(line.id), line.text, [TextSubject(name="prompt", text=line.text)], tolerance
+                # Corpora number their lines alike: an id that was there already is told with its place.
+                told = f"{line.id} ({line.where})" if str(line.id) in seen else str(line.id)
+                seen.add(told)
+                yield told, line.text, [TextSubject(name="prompt", text=line.text)], tolerance
 
 
 def _history_rows(last: int) -> Iterator[Row]:

@@ -22,6 +22,7 @@ from studio.cli.policy_opening import (
     own_rules,
     printable,
     read_corpora,
+    short_names,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def evaluate(
     from policy.evaluation import misses as missed
     from studio.cli.policy_page import page
 
+    if html is not None and not html.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--html: there is no folder {html.absolute().parent}")
     corpora = read_corpora(files)
     policy = open_policy(own_rules(rules))
     asked = without_seen(policy) if cross_validated else policy
@@ -112,7 +115,8 @@ def _print(
     show_texts: bool,
 ) -> None:
     console = Console(highlight=False)
-    files = {Path(name).name: each.everything for name, each in found.items()}
+    names = short_names(found)
+    files = {names[name]: each.everything for name, each in found.items()}
     _print_rates(console, "per cent (95 % interval); caught = blocked or reviewed", files)
     if len(found) > 1:
         _print_rates(console, "all files together", {"together": together.everything})
@@ -122,8 +126,8 @@ def _print(
     for name, each in found.items():
         kinds = [(kind, rates) for kind, rates in each.labels.items() if rates.texts >= _FEWEST]
         if len(kinds) > 1:
-            _print_rates(console, f"{Path(name).name}: by kind", dict(kinds[:_MOST_ROWS]))
-        _print_confusion(console, f"{Path(name).name}: unsafe texts, kind by what was found", each.confusion)
+            _print_rates(console, f"{names[name]}: by kind", dict(kinds[:_MOST_ROWS]))
+        _print_confusion(console, f"{names[name]}: unsafe texts, kind by what was found", each.confusion)
     console.print(_found_table(together.found))
     for title, rows in listed.items():
         if rows:

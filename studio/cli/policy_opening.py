@@ -1,7 +1,8 @@
 """What the commands of `studio policy` share: their options, the policy they ask, the corpora they read."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -97,6 +98,13 @@ def read_corpora(names: Sequence[str]) -> "dict[str, list[LabelledLine]]":
         with opened(name) as file:
             found[name] = list(read_labelled_lines(file, name))
     return found
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Name files without their folders where that still tells them apart, by the names they were given."""
+    given = list(names)
+    last = Counter(Path(each).name for each in given)
+    return {each: Path(each).name if last[Path(each).name] == 1 else each for each in given}
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from studio.cli.policy_opening import short_names
 
 if TYPE_CHECKING:
     from policy.evaluation import Evaluation, Rates, Share
@@ -47,11 +48,12 @@ def page(found: "Mapping[str, Evaluation]", together: "Evaluation", facts: Mappi
         f"version {facts['policy_version']}, digest {facts['policy_digest'][:12]}, tolerance {facts['tolerance']}"
         f"{', cross-validated' if facts['cross_validated'] else ''}"
     )
+    names = short_names(found)
     parts = [
         "<h1>What the policy does</h1>",
         f"<p>{escape(head)}</p>",
         f'<p class="key">{_KEY}</p>',
-        _rates("Files", {Path(name).name: each.everything for name, each in found.items()}),
+        _rates("Files", {names[name]: each.everything for name, each in found.items()}),
     ]
     if len(together.languages) > 1:
         parts.append(_rates("Languages", together.languages))
@@ -61,9 +63,9 @@ def page(found: "Mapping[str, Evaluation]", together: "Evaluation", facts: Mappi
         kinds = {kind: rates for kind, rates in each.labels.items() if rates.texts >= _FEWEST}
         confusion = {kind: row for kind, row in each.confusion.items() if sum(row.values()) >= _FEWEST}
         if kinds:
-            parts.append(_rates(f"{Path(name).name}, by kind", kinds))
+            parts.append(_rates(f"{names[name]}, by kind", kinds))
         if confusion:
-            parts.append(_confusion(f"{Path(name).name}: unsafe texts, kind by what was found", confusion))
+            parts.append(_confusion(f"{names[name]}: unsafe texts, kind by what was found", confusion))
     title = "<title>What the policy does</title>"
     start = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{title}<style>{_STYLE}</style></head><body>'
     return f"{start}{''.join(parts)}</body></html>\n"

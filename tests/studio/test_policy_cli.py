@@ -241,6 +241,24 @@ def test_eval_measures_nothing_if_one_line_is_bad(tmp_path: Path) -> None:
         CliRunner().invoke(app, ["policy", "eval", str(file)], catch_exceptions=False)
 
 
+def test_eval_tells_of_every_file_where_two_share_a_name(tmp_path: Path) -> None:
+    files = [tmp_path / part / "corpus.jsonl" for part in ("one", "two")]
+    for file, label in zip(files, ("safe", "unsafe"), strict=True):
+        file.parent.mkdir()
+        file.write_text(corpus(("1", "a lamp", label)))
+    page = tmp_path / "page.html"
+    shown = run("eval", *files, "--html", page).stdout
+    assert all(f"{name}/corpus.jsonl" in page.read_text() for name in ("one", "two"))
+    assert len([line for line in shown.partition("all files")[0].splitlines() if " 1 " in line]) == len(files)
+
+
+def test_eval_says_before_it_measures_that_its_page_has_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "corpus.jsonl"
+    file.write_text("no line of a corpus\n")
+    said = run("eval", file, "--html", tmp_path / "nowhere" / "page.html", code=2)
+    assert "--html" in said.stderr
+
+
 def test_diff_tells_rules_and_decisions_that_change(folder: Callable[..., Path], tmp_path: Path) -> None:
     strict, mild, file = folder("strict"), folder("mild", action="review"), tmp_path / "corpus.jsonl"
     file.write_text(corpus(("hit", "one grumpy gnome, seen"), ("fine", "a lamp")))
@@ -252,6 +270,19 @@ def test_diff_tells_rules_and_decisions_that_change(folder: Callable[..., Path],
     assert found["directions"] == {"block -> review": {"gnomes": 1}}
     assert "seen" not in json.dumps(found)
     assert "seen" in run("diff", strict, mild, file, "--show-texts").stdout
+
+
+def test_texts_of_corpora_that_number_their_lines_alike_are_told_apart(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(corpus(("1", "a grumpy gnome at dawn")))
+    second.write_text(corpus(("1", "a grumpy gnome at dusk")))
+    found = read("diff", "shipped", folder(), first, second, "--show-texts")["changes"]
+    assert [(each["id"], each["text"]) for each in found] == [
+        ("1", "a grumpy gnome at dawn"),
+        (f"1 ({second}:1)", "a grumpy gnome at dusk"),
+    ]
 
 
 def test_diff_takes_an_edited_copy_of_the_shipped_rules(tmp_path: Path) -> None:
