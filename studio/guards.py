@@ -3,14 +3,18 @@
 It outlives every change of the rules: a policy that is read anew gets the same guard.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from policy import Policy, Screener
+from policy.guard.absent import AbsentGuard
 from policy.guard.loading import build_guard, missing_guard
 from policy.guard.screener import GuardScreener
 from policy.screeners import ReportsNotices
 from studio.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -21,6 +25,9 @@ def guarding(settings: Settings) -> Iterator[tuple[Screener, ...]]:
         settings: Name the model, and whether it is required.
     """
     guard = build_guard(settings.guard_model, device=settings.device, required=settings.guard_is_required)
+    if isinstance(guard, AbsentGuard) and settings.guard_model is not None:
+        # Only here is it known that a model whose files are all there does not load.
+        log.error("the guard model is not asked: %s", guard.why)
     try:
         yield (guard,)
     finally:

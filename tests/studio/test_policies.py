@@ -333,3 +333,11 @@ def test_where_a_guard_is_required_nothing_runs_without_one(
     with guarding(settings) as guard:
         policies = guarded(folder, guard)
         assert decide(policies.current(), "a red circle") is Decision.BLOCK
+
+
+def test_a_guard_that_was_named_and_does_not_load_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with guarding(Settings(home=tmp_path)):
+        assert not caplog.records, "none was named, so none is missed"
+    with guarding(Settings(home=tmp_path, guard_model=str(tmp_path / "nowhere"))):
+        (told,) = [each.getMessage() for each in caplog.records]
+    assert str(tmp_path / "nowhere") in told
