@@ -26,6 +26,13 @@ _DRAWN = {
     **{0xE0020 + i: chr(0x20 + i) for i in range(0x5F)},
 }
 
+# What word processors and phones write for the signs of a keyboard: the rules have only those.
+_TYPESET = {
+    **dict.fromkeys(map(ord, "’‘‛ʼʹ′´"), "'"),
+    **dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"),
+}
+_REPLACED = _DRAWN | _TYPESET
+
 
 class Canonical:
     """Makes canonical readings."""
@@ -72,8 +79,8 @@ class Canonical:
 def _clean(text: str) -> str:
     kept = []
     for character in text:
-        if ord(character) in _DRAWN:
-            kept.append(_DRAWN[ord(character)])
+        if ord(character) in _REPLACED:
+            kept.append(_REPLACED[ord(character)])
             continue
         unified = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", character))
         if len(unified) > _LONGEST_EXPANSION:

@@ -7,6 +7,7 @@ The plan:
 3. Each further reading builds on the last, so that a text with several disguises is read without any of them; each
    is kept, so that none can hide what the one before it showed. A reading that finds nothing to undo costs a look.
 4. Another round follows as long as the last one changed something: letters joined may be leetspeak.
+5. At last the signs that are left between words are taken out, beside the readings that have them.
 
 All bounds are fixed: at most `MOST_READINGS` readings of one text, in at most `ROUNDS` rounds.
 """
@@ -19,6 +20,7 @@ from policy.readings.confusables import Confusables
 from policy.readings.decodings import decoded
 from policy.readings.leetspeak import letters_for_signs
 from policy.readings.lexicon import Lexicon
+from policy.readings.marks import without_marks
 from policy.readings.masked import Masked
 from policy.readings.pinyin import Pinyin
 from policy.readings.reading import Reading, as_written
@@ -36,7 +38,10 @@ LAYERS = 3
 """How many codes may lie around each other."""
 
 MOST_GROWTH = 2
-"""How many times as long as the text a reading may be; a longer one is not made."""
+"""How many times as long as the canonical reading a reading may be; a longer one is not made.
+
+Not as the text: ligatures and squared words alone make a text longer, and would push out whatever stands beside them.
+"""
 
 Step = Callable[[Reading], Reading]
 
@@ -94,14 +99,15 @@ class Reader:
         kept.setdefault(plain.text, plain)
         open_text = self._opened(written)
         base = plain if open_text is written else self._canonical.canonical(open_text)
-        self._keep(kept, base, written)
+        longest = MOST_GROWTH * max(len(text), len(plain.text), 1)
+        self._keep(kept, base, longest)
 
-        # 3, 4: one reading on top of the other, in rounds; a text turned around is a reading beside the others.
-        self._keep_steps(kept, base, written)
+        # 3, 4, 5: one reading on top of the other, in rounds; a text turned around is a reading beside the others.
+        self._keep_steps(kept, base, longest)
         turned = text_turned(base, self._vocabulary)
         if turned is not base:
-            self._keep(kept, turned, written)
-            self._keep_steps(kept, turned, written, rounds=1)
+            self._keep(kept, turned, longest)
+            self._keep_steps(kept, turned, longest, rounds=1)
         return tuple(kept.values())
 
     def _opened(self, written: Reading) -> Reading:
@@ -115,24 +121,28 @@ class Reader:
             clean = self._canonical.cleaned(layer)
         return opened
 
-    def _keep_steps(self, kept: dict[str, Reading], reading: Reading, written: Reading, rounds: int = ROUNDS) -> None:
+    def _keep_steps(self, kept: dict[str, Reading], reading: Reading, longest: int, rounds: int = ROUNDS) -> None:
         before = reading
         reading = put_together(reading, self._vocabulary)
         if reading is not before:
-            self._keep(kept, reading, written)
+            self._keep(kept, reading, longest)
         for _ in range(rounds):
             before = reading
             for step in self._steps:
                 read = step(reading)
                 if read is not reading:
                     reading = spaced(read)
-                    self._keep(kept, reading, written)
+                    self._keep(kept, reading, longest)
             if reading is before:
                 break
+        # Last, since signs may stand for letters; what is left of them stands between words.
+        spread = without_marks(reading)
+        if spread is not reading:
+            self._keep(kept, spaced(spread), longest)
 
     @staticmethod
-    def _keep(kept: dict[str, Reading], reading: Reading, written: Reading) -> None:
-        if reading.text in kept or len(reading.text) > MOST_GROWTH * max(len(written.text), 1):
+    def _keep(kept: dict[str, Reading], reading: Reading, longest: int) -> None:
+        if reading.text in kept or len(reading.text) > longest:
             return
         if len(kept) == MOST_READINGS:
             kept.popitem()  # the one before: the new one is made of it and undoes more

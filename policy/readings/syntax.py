@@ -20,6 +20,7 @@ _MARK = re.compile(
     r"|(?<=[a-z])(?:\+{2,6}|-{2,6})(?![a-z-])"
     r"|\s?\b(?:break|addcomm|addcol|addrow)\b\s?| and "
     r"|[()\[\]{}]+"
+    r"|<!--[^<>]{0,200}-->"
     r"|</?(?:b|i|u|s|em|strong|span|code|del|ins|mark|sup|sub|br|p|div|a|font|small|big|wbr)(?:\s[^<>]{0,100})?/?>"
     r"|\\(?=[()\[\]{}*_`~#<>:])"
     r"|\*{1,3}|_{2,3}|`{1,3}|~~|\|\||(?<=[a-z])\|(?=[a-z])|(?:^|(?<=\n))[#>]{1,6}\s"
@@ -86,7 +87,7 @@ def _between(text: str, start: int, stop: int, vocabulary: Vocabulary) -> str:
     if mark == " and ":  # a keyword that is a word, too
         return "" if left + right in vocabulary.words and not both else mark
     one_word = left + right in vocabulary.words or (vocabulary.is_word(left + right) and not both)
-    return "" if one_word or mark.strip("*_`~\\") == "" else " "
+    return "" if one_word or (mark.strip("*_`~\\") == "" and not both) else " "
 
 
 def put_together(reading: Reading, vocabulary: Vocabulary) -> Reading:

@@ -3,7 +3,7 @@
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ _FRAGMENT = 2  # the English list holds abbreviations of this length; only these
 _SHORT_WORDS = "a i am an as at be by do go he if in is it me my no of oh on or so to up us we"
 _SAFE_IN_ROW = 4
 _SAFE_AMONG_WORDS = 3
+_SENTENCE = 10  # letters from which a row that falls into words is no accident, however ordinary the words are
+_LETTERS_PER_WORD = 2.75  # at least, on average: nearly every row falls into `a`, `no` and `us`
 
 
 class Token(NamedTuple):
@@ -132,14 +134,23 @@ class Vocabulary:
         """Return a row of letters as words, if a word of the lexicon is among them.
 
         Args:
-            letters: Without spaces. A word of three letters counts only if the rest are words, too.
+            letters: Without spaces. A word of three letters counts only if the rest are words, too; in a long row,
+                any words do.
         """
         if letters in self.words:
             return letters
         pieces = self.segment(letters)
+        if self.is_sentence(pieces):
+            return " ".join(pieces)
         enough = _SAFE_AMONG_WORDS if all(map(self.is_word, pieces)) else _SAFE_IN_ROW
         wanted = any(len(piece) >= enough and piece in self.words for piece in pieces)
         return " ".join(pieces) if wanted else None
+
+    def is_sentence(self, pieces: Sequence[str]) -> bool:
+        """Say whether the pieces of a row of letters are words that somebody wrote without spaces."""
+        letters = sum(map(len, pieces))
+        enough = letters >= max(_SENTENCE, _LETTERS_PER_WORD * len(pieces))
+        return enough and all(map(self.is_word, pieces))
 
     def terms_in(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield where Chinese terms of the lexicon stand: start and end, overlapping ones too."""

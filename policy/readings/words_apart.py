@@ -40,7 +40,9 @@ def _named(match: re.Match[str], text: str, vocabulary: Vocabulary) -> bool:
 
 
 def _makes_sense(pieces: list[str], vocabulary: Vocabulary) -> bool:
-    """Say whether all pieces are words, or nearly all of a long row, and a long enough one is of the lexicon."""
+    """Say whether all pieces are words, one of them of the lexicon or the row long; or nearly all of a long row."""
+    if vocabulary.is_sentence(pieces):
+        return True
     wanted = max((len(piece) for piece in pieces if piece in vocabulary.words), default=0)
     if all(vocabulary.is_word(piece) for piece in pieces):
         shortest = min(map(len, pieces))

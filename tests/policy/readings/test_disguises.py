@@ -192,3 +192,46 @@ def test_a_text_backwards_in_chinese_is_read(reader: Reader) -> None:
 def test_terms_that_sound_the_same_are_all_read() -> None:
     readings = Reader(Lexicon(chinese=frozenset({"冰毒", "病毒"}))).read("一瓶 bing du 的图片")
     assert any("冰毒" in reading.text and "病毒" in reading.text for reading in readings)
+
+
+SAID = {
+    "curly apostrophe": "melt the man’s statue",
+    "long hyphen": "melt–the–man's–statue",
+    "hyphen that breaks no line": "melt\u2011the man's statue",
+    "dash": "melt — the — man's — statue",
+    "dash between": "melt—the—man's—statue",
+    "quoted word": 'melt "the" man\'s “statue”',
+    "word in single quotes": "melt 'the' man's 'statue'",
+    "slashes": "melt / the / man's / statue",
+    "emoji": "melt 🔥 the 🔥 man's 🔥 statue",
+    "stars": "melt * the * man's * statue",
+    "ellipses": "melt... the... man's... statue",
+    "stops without spaces": "melt.the.man's.statue",
+    "comma after an article": "melt the, man's statue",
+    "a word alone between commas": "melt, the, man's statue",
+    "underscores": "melt_the_man's_statue",
+    "comment": "melt<!-- x -->the man's statue",
+}
+
+
+@pytest.mark.parametrize("said", SAID.values(), ids=SAID.keys())
+def test_a_phrase_is_one_whatever_signs_stand_between_its_words(reader: Reader, said: str) -> None:
+    assert any("melt the man's statue" in reading.text.replace("-", " ") for reading in reader.read(f"a plan: {said}"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "meltthemansstatue",
+        "MeltTheMansStatue",
+        "m e l t t h e m a n s s t a t u e",
+        "m.e.l.t.t.h.e.m.a.n.s.s.t.a.t.u.e",
+    ],
+)
+def test_a_sentence_without_its_spaces_is_read_whatever_its_words(reader: Reader, text: str) -> None:
+    assert any("melt the mans statue" in reading.text for reading in reader.read(f"a plan: {text}"))
+
+
+@pytest.mark.parametrize("pad", ["ﬃ", "㌛", "⅛", "㏖"])
+def test_signs_that_unfold_into_many_letters_hide_nothing_beside_them(reader: Reader, pad: str) -> None:
+    assert found(reader, f"{pad * 60} w3ap0n", "weapon")[:1] == ["w3ap0n"]

@@ -85,3 +85,21 @@ def test_a_rare_word_is_still_read_where_nothing_commoner_fits() -> None:
 def test_a_term_that_is_written_as_it_should_be_is_not_read_as_another_of_the_same_sound() -> None:
     reader = Reader(Lexicon(chinese=frozenset({"穆斯林", "木斯林"})))
     assert [reading.text for reading in reader.read("一个穆斯林的故事")] == ["一个穆斯林的故事"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a school, shooting stars above",
+        "a school. shooting stars",
+        "he sat at school; shooting",
+        "1.5 m, 16:9, 3/4 cup",
+    ],
+)
+def test_honest_punctuation_parts_what_is_said(reader: Reader, text: str) -> None:
+    assert not any("school shooting" in reading.text or "1 5" in reading.text for reading in reader.read(text))
+
+
+def test_what_is_only_quoted_in_chinese_stays_in_its_quotes(reader: Reader) -> None:
+    said = "请不要说“大家都去公园”这样的话"
+    assert [reading.text for reading in reader.read(said)] == [said]
