@@ -67,7 +67,8 @@ def _told(error: Exception) -> str | None:
             return f"{error.code}: {error}"
         case SettingsError() | PolicyError() | StorageError() | SQLAlchemyError() | OSError():
             return f"{type(error).__name__}: {error}"
-    return None
+        case _:
+            return None
 
 
 def _fail(message: str) -> None:

@@ -148,8 +148,8 @@ def _print(
     verdict = verdicts[tolerance]
     others = ", ".join(f"{at} {coloured(each.decision.value)}" for at, each in verdicts.items())
     console.print(f"[bold]{coloured(verdict.decision.value)}[/bold] at tolerance {tolerance} (at each: {others})")
-    for told in (*verdict.reasons, *verdict.notices):
-        console.print(f"  {told.rule}: {told.reason}", markup=False)
+    for public in (*verdict.reasons, *verdict.notices):
+        console.print(f"  {public.rule}: {public.reason}", markup=False)
     told = _worth_telling(matches)
     for text in texts:
         spans = [span for each in told if each["subject"] == text.name for span in each["spans"]]
