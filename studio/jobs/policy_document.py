@@ -32,6 +32,10 @@ DIAL: Final = (
     "steps from allow over review to block, depending on the rule's severity: critical rules never move. It moves the "
     "limits of volume rules too."
 )
+BESIDES: Final = (
+    "Besides the rules, a learned head sends words to review that look like what they forbid; a guard model, where the "
+    "operator has one, judges words once more before anything is made; and known pictures are refused."
+)
 _DONE: Final = {Decision.ALLOW: "allowed", Decision.REVIEW: "held for review", Decision.BLOCK: "refused"}
 _MEASURES: Final = {"near_identical": "nearly identical requests", "likenesses": "different people"}
 
@@ -58,6 +62,7 @@ def policy_document(policy: Policy, tolerance: int, contact: str | None) -> dict
         "notices": [_brief(rule) for rule in rule_set.rules if rule.severity is Severity.NOTICE],
         "volume": [_volume(rule, tolerance) for rule in rule_set.volume],
         "dial": {"meaning": DIAL, "default": DEFAULT_TOLERANCE, "decisions": _dial()},
+        "besides": BESIDES,
         "held": HELD,
         "appeal": how_to_appeal(contact, None),
     }
@@ -143,7 +148,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield from (_volume_line(rule) for rule in document["volume"])
     yield from ("", "## Decisions", "")
     yield from (f"- **{name}**: {said}" for name, said in document["decisions"].items())
-    yield from ("", document["held"], "", "## The dial", "", document["dial"]["meaning"], "")
+    yield from ("", document["besides"], "", document["held"], "", "## The dial", "", document["dial"]["meaning"], "")
     yield from _table(document["dial"]["decisions"])
     yield from ("", "## Appeal", "", document["appeal"])
 
