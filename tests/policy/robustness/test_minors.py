@@ -24,8 +24,8 @@ make_studio, migrated, policies, studio = (
 )
 TOLERANCES = range(LAXEST_TOLERANCE + 1)
 LANGUAGES = ("en", "zh")
-IN_CLEAR, DISGUISED, BY_HTTP = 520, 25, 24
-"""Pairs of a language that `make test` samples; of the disguised ones, each in every disguise."""
+IN_CLEAR, DISGUISED, TRIED, BY_HTTP = 520, 25, 8, 12
+"""Pairs of a language that `make test` samples: in clear; in every disguise; the same over HTTP; as whole jobs."""
 
 
 def spread(language: str, policy: Policy, count: int) -> list[Pair]:
@@ -73,6 +73,23 @@ def test_a_sample_of_the_cross_product_is_blocked_at_every_tolerance(language: s
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_sample_of_the_cross_product_is_blocked_in_every_disguise(language: str, policy: Policy) -> None:
     assert passed(policy, worn(spread(language, policy, DISGUISED), language), cycle(TOLERANCES)) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_words_are_refused_over_http_in_every_disguise(
+    language: str, policy: Policy, make_studio: Callable[..., "Studio"]
+) -> None:
+    studio = make_studio(screen_per_minute=100_000)
+    keys = [_key(studio, tolerance) for tolerance in TOLERANCES]
+    decisions = []
+    asked = worn(spread(language, policy, TRIED), language)
+    for number, ((pair, disguise), tolerance) in enumerate(zip(asked, cycle(TOLERANCES), strict=False)):
+        body = {"prompt": pair.subject(number, disguise).text}
+        response = studio.http.post("/v1/policy/screen", json=body, headers=keys[tolerance])
+        assert response.status_code == 200, response.text
+        decisions.append(response.json()["decision"])
+    assert set(decisions) == {"block"}
+    assert len(decisions) > 15 * TRIED
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
