@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from policy.patterns import Pattern
+from policy.ruleset import RuleSet
 from policy.subjects import Subject, TextSubject, Wording
 
 JOINED = "joined"
@@ -25,15 +25,17 @@ COVERING = "covering"
 UNCOVERED = "naked, without clothes, uncensored"
 
 _NEGATED = re.compile(r"\b(?:no|not|without|don't|never)\s+([^,.;\n]{1,80})|(?:不要|没有|无|别)([^，。；,.;\n]{1,40})")
-_ITEM = re.compile(r"[^,.;，。；、\n]+")
+_BETWEEN_ITEMS = re.compile(r"[,.;，。；、\n|/]+|\b(?:break|and)\b")
+_EDGES = " \t()[]{}<>（）\"'“”‘’*_:+-!?0123456789"
+"""What stands around an item and says nothing: quotes, and the signs and numbers of weights."""
 
 
-def joined(subjects: Sequence[Subject], covering: Pattern | None) -> Iterator[TextSubject]:
+def joined(subjects: Sequence[Subject], rule_set: RuleSet) -> Iterator[TextSubject]:
     """Yield all texts of a request as one, in each way they could be meant together.
 
     Args:
         subjects: Every subject of one request. Alternative readings of a text are left out: they hold nothing new.
-        covering: Finds the terms of the list `covering`.
+        rule_set: The rules; their list `covering` says what keeps something from being seen.
     """
     texts = [
         each
@@ -58,7 +60,7 @@ def joined(subjects: Sequence[Subject], covering: Pattern | None) -> Iterator[Te
                 wording=Wording.NEGATIVE,
                 negative_from=len(together),
             )
-        if wish := _wish(text, covering):
+        if wish := _wish(text, rule_set):
             yield TextSubject(name=WISH, text=f"{together}\n{wish}".strip())
 
 
@@ -66,11 +68,23 @@ def _goes_on(first: str, second: str) -> bool:
     return first[-1:].isalnum() and second[:1].isalnum()
 
 
-def _wish(text: str, covering: Pattern | None) -> str:
+def _wish(text: str, rule_set: RuleSet) -> str:
     """Return what a negative prompt asks for: what it negates twice, and nakedness where it wants no covering."""
     wishes = [match[1] or match[2] for match in _NEGATED.finditer(text.casefold())]
-    # An item that is nothing but a covering: "clothes", not "torn clothes", which is about how they look.
-    items = (item.strip().casefold().encode() for item in _ITEM.findall(text))
-    if covering is not None and any(span == (0, len(item)) for item in items for span in covering.spans(item)):
+    if _unwanted_covering(text, rule_set):
         wishes.append(UNCOVERED)
     return ", ".join(wishes)
+
+
+def _unwanted_covering(text: str, rule_set: RuleSet) -> bool:
+    """Whether an item is nothing but a covering: `clothes`, not `torn clothes`, which is about how they look."""
+    covering = rule_set.term(COVERING)
+    if covering is None:
+        return False
+    # In every reading: `(clothes:1.5)` and `cl0thes` are clothes.
+    items = {
+        item.strip(_EDGES).encode()
+        for reading in rule_set.reader.read(text)
+        for item in _BETWEEN_ITEMS.split(reading.text.casefold())
+    }
+    return any(span == (0, len(item)) for item in items for span in covering.spans(item))

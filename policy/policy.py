@@ -20,7 +20,7 @@ import rfc8785
 
 from policy.errors import PolicyError, RuleError
 from policy.failures import FRAME, Failure, failure_finding
-from policy.joining import COVERING, joined
+from policy.joining import joined
 from policy.rule_screener import RuleScreener
 from policy.ruleset import RuleSet
 from policy.screeners import (
@@ -75,7 +75,6 @@ class Policy:
         self._clock = clock
         self._digest = _digest(rule_set, self._screeners)
         self._fault = self._find_fault()
-        self._covering = rule_set.term(COVERING)
 
     @property
     def version(self) -> str:
@@ -139,7 +138,7 @@ class Policy:
                 findings += self._screen_gated(subject, tolerance, findings)
             # Only texts that passed the gate are joined: the joined one is bounded by them.
             if not any(finding.screener == FRAME for finding in findings):
-                for together in joined(subjects, self._covering):
+                for together in joined(subjects, self._rule_set):
                     findings += self._screen_one(together, tolerance, findings)
                 findings += self._screen_together(subjects)
         return combine(findings, policy_version=self.version, policy_digest=self.digest)

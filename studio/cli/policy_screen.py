@@ -88,12 +88,12 @@ def _subjects(text: str, negative: str, purpose: str) -> list["TextSubject"]:
 
 def _texts(policy: "Policy", subjects: Sequence["TextSubject"]) -> list["TextSubject"]:
     """Every text that is screened: each alone and all joined; none that cannot be screened at all."""
-    from policy.joining import COVERING, joined
+    from policy.joining import joined
     from policy.policy import text_refusal
 
     if any(text_refusal(each) is not None for each in subjects):
         return []
-    return [*subjects, *joined(subjects, policy.rule_set.term(COVERING))]
+    return [*subjects, *joined(subjects, policy.rule_set)]
 
 
 def _matches(

@@ -80,3 +80,25 @@ def test_what_a_negative_prompt_asks_for_is_read_as_a_wish(text):
 @pytest.mark.parametrize("text", ["torn clothes", "ugly, blurry", "clothes of wool", "knot bare"])
 def test_an_ordinary_negative_prompt_is_no_wish(text):
     assert found(HIGH, prompt("a youngster"), negative(text))[0] is Decision.ALLOW
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(clothes:1.5)",
+        "((clothes))",
+        "clothes:1.4",
+        "[clothes], bad hands",
+        '"clothes"',
+        "clothes!",
+        "cl0thes",
+        "ｃｌｏｔｈｅｓ",
+        "clothes BREAK blur",
+        "clothes and shoes",
+        "blur | clothes",
+        "**clothes**",
+    ],
+)
+def test_a_weight_or_a_disguise_does_not_hide_the_covering_that_is_unwanted(text):
+    assert found(CRITICAL, prompt("a youngster"), negative(text)) == (Decision.BLOCK, {WISH})
+    assert found(CRITICAL, prompt("a street"), negative(text))[0] is Decision.ALLOW
