@@ -153,7 +153,9 @@ def build_policies(settings: Settings, screeners: Sequence[Screener] = ()) -> Ac
 def build_shadow(settings: Settings) -> Shadow | None:
     """The candidate rules that are asked beside those in force, if the operator has any."""
     folder = settings.shadow_rules
-    return None if folder is None else Shadow(ActivePolicy(lambda: load_policy(rules=folder), (folder,)))
+    if folder is None:
+        return None
+    return Shadow(ActivePolicy(lambda: load_policy(rules=folder), (folder,), candidate=True))
 
 
 def build_services(settings: Settings, policies: ActivePolicy | None = None) -> Services:

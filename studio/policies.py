@@ -40,6 +40,7 @@ class ActivePolicy:
         *,
         every_s: float = LOOK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        candidate: bool = False,
     ) -> None:
         """Load the policy.
 
@@ -48,7 +49,9 @@ class ActivePolicy:
             watched: Folders and files that it reads, to be looked at for changes.
             every_s: Seconds between two looks.
             clock: Seconds that never run backwards.
+            candidate: Whether it decides nothing, which the log says of it.
         """
+        self._name = "candidate rules" if candidate else "rules"
         self._load = load
         self._watched = watched
         self._every_s = every_s
@@ -62,7 +65,8 @@ class ActivePolicy:
         try:
             self._policy = load()
         except PolicyError as error:
-            log.error("the rules cannot be read, everything is blocked: %s", error)  # noqa: TRY400 - one line for operators
+            then = "they are not asked" if candidate else "everything is blocked"
+            log.error("the %s cannot be read, %s: %s", self._name, then, error)  # noqa: TRY400 - a line for operators
             self._policy, self.problem = nothing_allowed(), str(error)
 
     @classmethod
@@ -106,10 +110,10 @@ class ActivePolicy:
             return  # somebody is still writing: half of a change must not come into force; the next look tries again
         self._seen, self.problem = found, said
         if candidate is None:
-            log.error("changed rules are broken, %s stays in force: %s", self._policy.version, said)
+            log.error("changed %s are broken, %s stays: %s", self._name, self._policy.version, said)
             return
         self._policy = candidate
-        log.info("rules %s (%s) are in force", candidate.version, candidate.digest[:12])
+        log.info("%s %s (%s) are taken over", self._name, candidate.version, candidate.digest[:12])
 
     def _try(self) -> tuple[Policy | None, str | None]:
         try:

@@ -56,7 +56,8 @@ def _rule_problem(services: Services) -> str | None:
     if problem is None:
         return None
     place = problem.partition(": ")[0][:200]
-    return f"the rule files are broken ({place}; see the log); what was in force before stays in force"
+    then = "what was in force before stays in force" if services.policy.rule_set.rules else "everything is blocked"
+    return f"the rule files are broken ({place}; see the log); {then}"
 
 
 def _database(services: Services) -> tuple[str, ...]:

@@ -206,6 +206,16 @@ def test_the_service_says_what_is_broken_and_goes_on(
     assert studio.done("generate", prompt="a red circle")["state"] == "done"
 
 
+def test_a_service_whose_first_rules_are_broken_says_that_nothing_runs(
+    folder: Path, make_studio: Callable[..., Studio]
+) -> None:
+    (folder / "harassment.toml").write_text("this is no table")
+    studio = make_studio(policies=ActivePolicy(lambda: load_house(folder), (folder,)))
+    ready = studio.http.get("/health/ready")
+    assert ready.status_code == 503
+    assert ready.json()["policy"]["problem"].endswith("everything is blocked")
+
+
 def test_a_job_keeps_the_policy_it_began_with(
     folder: Path, active: ActivePolicy, make_studio: Callable[..., Studio]
 ) -> None:
@@ -263,10 +273,14 @@ def test_a_candidate_that_agrees_leaves_its_digest_alone(make_studio: Callable[.
     assert record_of(studio, studio.read(job))["shadow"] == {"policy_digest": candidate.digest}
 
 
-def test_a_broken_candidate_is_noted_and_changes_nothing(make_studio: Callable[..., Studio], tmp_path: Path) -> None:
+def test_a_broken_candidate_is_noted_and_changes_nothing(
+    make_studio: Callable[..., Studio], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "candidate").mkdir()
     (tmp_path / "candidate" / "harassment.toml").write_text("this is no table")
     studio = make_studio(shadow_rules=tmp_path / "candidate")
+    assert "the candidate rules cannot be read, they are not asked" in caplog.text
+    assert "blocked" not in caplog.text
     view = studio.done("generate", prompt="a red circle")
     assert view["state"] == "done"
     assert record_of(studio, view)["shadow"] == {"policy_digest": nothing_allowed().digest, "error": "NotReady"}
