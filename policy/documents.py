@@ -39,6 +39,11 @@ class Document:
     text: str = field(default="", repr=False)
 
     @property
+    def is_operators(self) -> bool:
+        """Whether an operator wrote it."""
+        return self.name.startswith("operator:")
+
+    @property
     def stem(self) -> str:
         """`minors` of `en/minors.toml`."""
         return self.name.rpartition("/")[2].rpartition(":")[2].removesuffix(".toml")

@@ -84,6 +84,17 @@ class RuleParts:
     catch: list[Example] = field(default_factory=list)
 
     @property
+    def unshakable(self) -> bool:
+        """Whether an operator can only add to it."""
+        return self.locked or self.severity is Severity.CRITICAL
+
+    @property
+    def exceptions(self) -> Iterator[str]:
+        """Names of the term lists of its guards, and phrases of what is no match."""
+        yield from (f"<{name}>" for name in self.guards)
+        yield from (term.phrase for term in self.unless)
+
+    @property
     def lists(self) -> Iterator[str]:
         """Names of the term lists its conditions need."""
         for condition in self.when:
@@ -177,7 +188,7 @@ def parse_language(document: Document, parts: Mapping[str, RuleParts]) -> None:
 
 def _add_language(document: Document, heading: str, fields: Mapping[str, Any], rule: RuleParts) -> None:
     where, language = document.at(heading), document.language or ""
-    if fields.get("unless") and rule.locked and document.name.startswith("operator:"):
+    if fields.get("unless") and rule.unshakable and document.is_operators:
         raise RuleError(f"{where}: {rule.id} is locked: it can be added to, not weakened with unless")
     texts = {name: read_texts(where, fields, name, optional=True) for name in _LANGUAGE_RULE_FIELDS}
 
@@ -212,7 +223,7 @@ def _parse_rule(document: Document, category: Category, number: int, fields: Map
         required=read_texts(where, fields, "languages"),
         applies_to=frozenset(read_choice(where, "applies_to", each, _WORDINGS) for each in wordings),
         guards=guards,
-        locked=category.locked or _flag(where, fields, "locked"),
+        locked=_flag(where, fields, "locked") or category.locked,
         when=tuple(_check_when(where, each) for each in read_tables(where, fields, "when", optional=True)),
         where=where,
     )

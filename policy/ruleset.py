@@ -111,6 +111,7 @@ def parse_rule_set(documents: Sequence[Document]) -> RuleSet:
     for document in documents:
         if document.language is not None and document.stem != TERMS:
             parse_language(document, parts)
+    _check_exceptions(parts, vocabulary)
     rules = {identifier: parts[identifier].built(vocabulary) for identifier in sorted(parts)}
     for document in documents:
         if document.language is None and document.stem == OVERRIDES:
@@ -118,7 +119,7 @@ def parse_rule_set(documents: Sequence[Document]) -> RuleSet:
     lexicon = _lexicon(parts, vocabulary)
     return RuleSet(
         version=max((read_version(each.name, each.content) for each in documents), key=version_key),
-        digest=hashlib.sha256(rfc8785.dumps({each.name: dict(each.content) for each in documents})).hexdigest(),
+        digest=_digest(documents),
         rules=tuple(rules.values()),
         categories=tuple(categories[name] for name in sorted(categories)),
         lexicon=lexicon,
@@ -138,6 +139,28 @@ def _add_category(document: Document, categories: dict[str, Category], parts: di
         if rule.id in parts:
             raise RuleError(f"{rule.where}: {rule.id}: id already used in {parts[rule.id].where}")
         parts[rule.id] = rule
+
+
+def _digest(documents: Iterable[Document]) -> str:
+    try:
+        canonical = rfc8785.dumps({each.name: dict(each.content) for each in documents})
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:  # a file's name that is no UTF-8
+        raise RuleError(f"rules cannot be digested: {error}") from error
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _check_exceptions(parts: Mapping[str, RuleParts], vocabulary: Vocabulary) -> None:
+    """Check that no operator adds to what excepts texts from a rule that nobody may weaken."""
+    waiting = [(rule.id, phrase) for rule in parts.values() if rule.unshakable for phrase in rule.exceptions]
+    seen: set[str] = set()
+    while waiting:
+        identifier, phrase = waiting.pop()
+        for name in set(REFERENCE.findall(phrase)) - seen:
+            seen.add(name)
+            for term in vocabulary.terms(name):
+                if term.where.document.is_operators:
+                    raise RuleError(f"{term.where}: <{name}> excepts texts from {identifier}, which is locked")
+                waiting.append((identifier, term.phrase))
 
 
 def _lexicon(parts: Mapping[str, RuleParts], vocabulary: Vocabulary) -> Lexicon:

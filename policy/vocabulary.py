@@ -104,11 +104,11 @@ def parse_vocabulary(documents: Iterable[Document]) -> Vocabulary:
         RuleError: A field is missing, unknown or of another type, or a term is no valid pattern.
     """
     lists: dict[str, tuple[Term, ...]] = {}
-    everyday: dict[str, str] = {}
+    everyday: dict[str, Place] = {}
     for document in documents:
         check_fields(document.name, document.content, required=_FIELDS, known=_FIELDS | _OPTIONS)
         names = read_texts(document.name, document.content, "everyday", optional=True)
-        everyday |= {name: document.at("everyday", name) for name in names}
+        everyday |= {name: Place(document, ("everyday", name)) for name in names}
         read_version(document.name, document.content)
         check_language(document)
         for name, values in read_table(document.name, document.content, "terms").items():
@@ -117,9 +117,12 @@ def parse_vocabulary(documents: Iterable[Document]) -> Vocabulary:
             language = document.language or ""
             terms = tuple(Term(phrase, Place(document, ("[terms]", name, phrase)), language) for phrase in phrases)
             lists[name] = lists.get(name, ()) + terms
-    for name, where in everyday.items():
+    for name, place in everyday.items():
         if name not in lists:
-            raise RuleError(f"{where}: unknown term <{name}>")
+            raise RuleError(f"{place}: unknown term <{name}>")
+        # The words of an everyday list are not looked for in disguise.
+        if place.document.is_operators and not all(term.where.document.is_operators for term in lists[name]):
+            raise RuleError(f"{place}: <{name}> is a shipped list: only lists of one's own can be everyday")
     vocabulary = Vocabulary(lists, everyday)
     for name in lists:
         _check(vocabulary, name)

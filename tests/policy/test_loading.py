@@ -82,7 +82,11 @@ def test_minors_and_terrorism_cannot_be_loosened(tmp_path, rule):
         load_rules(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"version = ", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [b"version = ", b"\xff\xfe\x00", b"x = " + b"[" * 100_000, b"x = " + b"1" * 10_000],
+    ids=["broken", "no UTF-8", "nested", "number"],
+)
 def test_a_file_that_is_no_toml_is_named(folder, content):
     (folder / "en" / "art.toml").write_bytes(content)
     with pytest.raises(RuleError, match=r"operator:en/art\.toml: not TOML"):

@@ -1,6 +1,7 @@
 import pytest
 
 from policy import Decision, RuleError, RuleScreener, TextSubject
+from policy.documents import Document
 from policy.ruleset import parse_rule_set
 from tests.policy.documents import (
     CHINESE,
@@ -338,3 +339,50 @@ def test_everyday_lists_must_exist():
 
 def test_chinese_examples_count_for_chinese():
     assert small_set({}).rules[0].catch[-1].text == CHINESE["catch"][0]
+
+
+EXCEPTED = [
+    category(rule_fields(languages=["en"]), locked=True),
+    language("en", {"art-01": ENGLISH | {"unless": ["<fine>"]}}),
+]
+
+
+@pytest.mark.parametrize("name", ["fine", "finer"])
+def test_an_operator_adds_nothing_to_what_excepts_from_a_locked_rule(name):
+    shipped = [*EXCEPTED, terms(fine=["so <finer> forbidden"], finer=["very"])]
+    parse_rule_set(shipped)
+    with pytest.raises(RuleError, match=rf"operator:en/terms\.toml: <{name}> excepts texts from art-01"):
+        parse_rule_set([*shipped, operator(terms(**{name: ["forbidden in"]}))])
+
+
+def test_an_operator_adds_no_exception_to_a_critical_rule():
+    shipped = [category(rule_fields(languages=["en"], severity="critical")), language("en")]
+    with pytest.raises(RuleError, match="is locked: it can be added to, not weakened"):
+        parse_rule_set([*shipped, operator(language("en", {"art-01": {"unless": ["forbidden in"]}}))])
+
+
+def test_an_operator_makes_no_shipped_list_everyday():
+    shipped = [category(rule_fields(languages=["en"])), language("en"), terms(young=["youngster"])]
+    own = Document(name="operator:en/terms.toml", content=terms(mine=["mine"]).content | {"everyday": ["mine"]})
+    parse_rule_set([*shipped, own])
+    with pytest.raises(RuleError, match="<young> is a shipped list"):
+        parse_rule_set([*shipped, Document(name=own.name, content=own.content | {"everyday": ["young"]})])
+
+
+def test_a_rule_of_a_locked_category_has_its_own_lock_checked():
+    with pytest.raises(RuleError, match="locked must be true or false"):
+        parse_rule_set([category(rule_fields(locked="yes"), locked=True), language("en"), language("zh")])
+
+
+def test_a_document_whose_name_is_no_text_is_a_rule_error():
+    with pytest.raises(RuleError, match="cannot be digested"):
+        parse_rule_set(
+            [
+                category(rule_fields(languages=["en"])),
+                language("en"),
+                Document(
+                    name="\udcff/terms.toml",
+                    content={"version": "2026.01.01", "language": "\udcff", "terms": {"mine": ["mine"]}},
+                ),
+            ]
+        )
