@@ -147,14 +147,17 @@ def _engine(url: str, lock_wait_s: float) -> Engine:
     if parsed.drivername in {"sqlite", "sqlite+pysqlite"}:
         return _sqlite_engine(parsed, lock_wait_s)
     if parsed.drivername == "postgresql+psycopg":
-        return create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=15)
+        return create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=5, max_overflow=15)
     raise InvalidValueError(f"a database is sqlite:// or postgresql+psycopg://, got {parsed.drivername}://")
 
 
 def _sqlite_engine(url: URL, lock_wait_s: float) -> Engine:
     if not url.database or url.database == ":memory:":
         raise InvalidValueError("SQLite needs a file: every connection would see its own database in memory")
-    engine = create_engine(url, connect_args={"timeout": lock_wait_s}, pool_size=5, max_overflow=40)
+    # What fails may be the writing of a prompt, and failures are logged.
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": lock_wait_s}, pool_size=5, max_overflow=40
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

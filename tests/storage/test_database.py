@@ -1,4 +1,5 @@
 import sqlite3
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ from storage import (
     Database,
     DatabaseUnavailableError,
     InvalidValueError,
+    StorageError,
     StorageFullError,
 )
 from storage.models import WorkerRow
@@ -132,6 +134,13 @@ def sqlite_file(tmp_path: Path) -> Iterator[Database]:
     database.upgrade()
     yield database
     database.close()
+
+
+def test_no_failure_repeats_what_was_to_be_stored(database: Database) -> None:
+    words = "words of somebody"
+    with pytest.raises(StorageError) as caught, database.transaction() as session:
+        session.execute(text("INSERT INTO nowhere VALUES (:words)"), {"words": words})
+    assert words not in "".join(traceback.format_exception(caught.value))
 
 
 def test_sqlite_is_set_to_survive_a_power_cut(sqlite_file: Database) -> None:
