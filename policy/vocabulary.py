@@ -141,12 +141,11 @@ def check_language(document: Document) -> None:
 
 
 def _check(vocabulary: Vocabulary, name: str) -> None:
-    """Compile a list, and if it does not compile, find the term that is to blame."""
+    """Read every term of a list; only a pattern can be read and yet be wrong, so only patterns are compiled."""
     first = vocabulary.terms(name)[0]
-    try:
-        vocabulary.pattern(name, first.where)
-    except RuleError:
-        for term in vocabulary.terms(name):
-            expression = translate(term.phrase, partial(vocabulary.expression, where=first.where), term.where)
-            Pattern([expression], where=term.where)
-        raise
+    vocabulary.expression(name, first.where)
+    for term in vocabulary.terms(name):
+        if term.phrase.startswith("/"):
+            Pattern(
+                [translate(term.phrase, partial(vocabulary.expression, where=term.where), term.where)], where=term.where
+            )
