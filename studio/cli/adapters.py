@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from storage import Adapter, AdapterKind, AdapterStore
-from studio.cli.output import emit
+from studio.cli.output import cell, emit
 from studio.settings import load_settings
 
 ADDED_BY = "command line"
@@ -59,7 +59,7 @@ def adapters_app(kind: AdapterKind, title: str) -> typer.Typer:
         found = _every(kind, owner, bootstrap.open_store(load_settings()).adapters)
         table = Table("name", "owner", "facts", "MB", "digest")
         for each in found:
-            table.add_row(each.name, each.owner, _said(each), f"{each.size_bytes / 1e6:.1f}", each.digest[:12])
+            table.add_row(each.name, cell(each.owner), _said(each), f"{each.size_bytes / 1e6:.1f}", each.digest[:12])
         emit(table, {f"{kind.value}s": [_document(each) for each in found]}, as_json=as_json)
 
     @app.command("remove")

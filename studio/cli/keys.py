@@ -7,7 +7,7 @@ from rich.table import Table
 
 from storage import Role
 from storage.keys import DEFAULT_SAFETY_TOLERANCE, SAFETY_TOLERANCE
-from studio.cli.output import emit
+from studio.cli.output import cell, emit
 from studio.settings import load_settings
 
 app = typer.Typer(
@@ -65,7 +65,7 @@ def list_keys(*, as_json: Annotated[bool, typer.Option("--json", help="Print one
         made = each.created_at.strftime("%Y-%m-%d %H:%M")
         revoked = "yes" if each.revoked_at else ""
         tolerance = str(each.safety_tolerance)
-        table.add_row(each.id, each.owner, each.role.value, each.purpose, tolerance, made, revoked)
+        table.add_row(each.id, cell(each.owner), each.role.value, cell(each.purpose), tolerance, made, revoked)
     document = [
         {
             "id": each.id,

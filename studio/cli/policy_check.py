@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from studio.cli.output import emit
+from studio.cli.output import cell, emit
 from studio.cli.policy_opening import AsJson, documents_of, own_rules
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _table(rule_set: "RuleSet", counts: Count) -> Table:
     titles = {each.name: each.title for each in rule_set.categories}
     for category, languages in _as_json(counts).items():
         for number, (language, found) in enumerate(languages.items()):
-            name = titles.get(category, category) if number == 0 else ""
+            name = cell(titles.get(category, category)) if number == 0 else ""
             last = number == len(languages) - 1
             shown = [str(found[column] or "") for column in _COLUMNS]
             table.add_row(name, language, *shown, end_section=last)

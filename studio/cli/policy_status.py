@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from studio.cli.output import cell
 from studio.cli.policy_opening import AsJson, coloured
 from studio.settings import Settings, load_settings
 
@@ -79,12 +80,12 @@ def _print(document: dict[str, Any]) -> None:
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     counted = ", ".join(f"{name} {count}" for name, count in document["rules"].items())
     facts.add_row("rules", f"{sum(document['rules'].values())}: {counted}")
-    facts.add_row("your rules", document["own_rules"] or "none (STUDIO_RULES)")
-    facts.add_row("candidate", document["shadow_rules"] or "none (STUDIO_SHADOW_RULES)")
+    facts.add_row("your rules", cell(document["own_rules"] or "none (STUDIO_RULES)"))
+    facts.add_row("candidate", cell(document["shadow_rules"] or "none (STUDIO_SHADOW_RULES)"))
     named = ", ".join(f"{each['name']} {each['version'][:12]}" for each in document["screeners"])
     facts.add_row("screeners", named)
     guard = document["guard"]
-    facts.add_row("guard model", f"{guard['model']}, ready" if guard["present"] else "none")
+    facts.add_row("guard model", cell(f"{guard['model']}, ready") if guard["present"] else "none")
     console.print(facts)
     for each in guard["notices"]:
         console.print(each, style="yellow", markup=False)

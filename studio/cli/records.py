@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from storage import Outcome
-from studio.cli.output import emit
+from studio.cli.output import cell, emit
 from studio.settings import load_settings
 
 app = typer.Typer(
@@ -52,7 +52,7 @@ def list_records(
         table.add_column(name, no_wrap=True)  # ids are there to be copied
     for each in page.items:
         moment = each.created_at.strftime("%m-%d %H:%M:%S")
-        table.add_row(each.operation, each.outcome.value, each.owner, each.id, moment)
+        table.add_row(each.operation, each.outcome.value, cell(each.owner), each.id, moment)
     views = [record_view(each, whole=True).model_dump(mode="json") for each in page.items]
     emit(table, {"records": views, "next": page.next_cursor}, as_json=as_json)
     if page.next_cursor and not as_json:

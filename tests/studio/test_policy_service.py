@@ -210,6 +210,15 @@ def test_a_key_is_made_only_for_a_purpose_that_passes(command: Callable[..., Any
     assert command("keys", "set", key["id"], "--tolerance", "7").exit_code == 2
 
 
+def test_what_somebody_wrote_is_no_markup_of_a_table(command: Callable[..., Any]) -> None:
+    made = command("keys", "create", "--owner", "[/b]\x1b[2J", "--role", "editor", "--purpose", "art [/red]")
+    assert made.exit_code == 0, made.output
+    shown = command("keys", "list")
+    assert shown.exit_code == 0, shown.exception
+    assert "[/b" in shown.stdout
+    assert "\x1b[2J" not in shown.stdout
+
+
 # which texts
 
 
