@@ -119,6 +119,9 @@ class ActivePolicy:
         try:
             candidate = self._load()
             candidate.self_check()
+            faults = candidate.ready().problems
+            if faults and self._policy.ready().ready:
+                return None, "; ".join(faults)  # such as half a list, for which every picture would be blocked
         except PolicyError as error:
             return None, str(error)
         except Exception as error:  # noqa: BLE001 - a thread's edge: whatever a file provokes must leave the old policy

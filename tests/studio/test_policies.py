@@ -131,6 +131,24 @@ def test_a_list_of_pictures_is_looked_after_too(tmp_path: Path) -> None:
     assert active.settle().digest != before.digest
 
 
+def test_half_a_list_of_pictures_leaves_the_whole_one_in_force(folder: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "known.txt"
+    listed.write_text("ab" * 32 + "\n")
+
+    def load() -> Policy:
+        return Policy(load_house(folder).rule_set, [load_known_pictures(listed)])
+
+    active = ActivePolicy(load, (folder, listed))
+    before = active.current()
+    listed.write_text("ab" * 32 + "\ncdcd")
+    assert active.settle() is before
+    assert active.problem is not None
+    assert active.problem.startswith("known_pictures")
+    listed.write_text("ab" * 32 + "\n" + "cd" * 32 + "\n")
+    assert active.settle() is not before
+    assert (active.problem, active.current().ready().ready) == (None, True)
+
+
 class Loading:
     """Loads policies from a folder, counts that, and waits where it is told to."""
 
