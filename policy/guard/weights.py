@@ -50,8 +50,15 @@ def locate_guard(model: str, *, hub_cache: Path | None = None) -> GuardFiles:
         GuardFilesError: The folder holds something else than weights of the one class that is loaded.
         GuardTemplateError: There is no chat template.
     """
+    try:
+        return _located(model, hub_cache)
+    except (OSError, RuntimeError) as error:  # a folder that may not be entered; the home of somebody unknown
+        raise GuardMissingError(f"{model[:200]} cannot be looked at: {type(error).__name__}") from error
+
+
+def _located(model: str, hub_cache: Path | None) -> GuardFiles:
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if model and folder.is_dir():
         found = GuardFiles(name=model, folder=folder.absolute(), revision="local")
     elif model.startswith((".", "/", "~")):
         raise GuardMissingError(f"there is no folder {model}")

@@ -72,6 +72,12 @@ def test_what_is_not_on_this_machine_says_which_command_fetches_it(tmp_path):
         locate_guard(SMALL.hub_id, hub_cache=tmp_path)
 
 
+@pytest.mark.parametrize("model", ["", "~nobody-of-that-name/guard", "./" + "x" * 300])
+def test_a_place_that_cannot_be_looked_at_is_named(model):
+    with pytest.raises(GuardMissingError):
+        locate_guard(model)
+
+
 @pytest.mark.parametrize("model", ["./nowhere", "/nowhere/at/all", "~/nowhere-at-all"])
 def test_a_folder_that_is_not_there_is_said_to_be_one(model):
     with pytest.raises(GuardMissingError, match="no folder"):
