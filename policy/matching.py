@@ -5,9 +5,11 @@ bytes, in which a Chinese character counts three: so one distance fits both scri
 characters for sixty.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import NamedTuple, Protocol
 
 from policy.patterns import Pattern
@@ -106,15 +108,26 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoOf:
-    """Two different terms must occur; the same one twice does not count."""
+    """Two different terms must occur; the same one twice does not count, in another form or as part of itself."""
 
     pattern: Pattern
 
     def spans_in(self, text: ReadText, counts: Counts) -> tuple[Bytes, ...]:
         """Return every occurrence if at least two differ."""
         spans = counts.of(text, self.pattern)
-        different = {text.raw[start:end].rstrip(b"'s") for start, end in spans}
-        return spans if len(different) > 1 else ()
+        stems = {_stem(text.raw[start:end]) for start, end in spans}
+        return spans if any(a not in b and b not in a for a, b in combinations(stems, 2)) else ()
+
+
+_NOT_ASCII = 0x80
+_ENDING = re.compile(rb"(?:'s?|i?e?s|i?ed|y?ing|i?ers?|[ey])$")
+
+
+def _stem(term: bytes) -> bytes:
+    """Return what the forms of an English word have in common, more or less: `bod` of bodies, `kis` of kissing."""
+    stem = _ENDING.sub(b"", term.lower())
+    doubled = len(stem) > 1 and stem[-1] == stem[-2] and stem[-1] < _NOT_ASCII
+    return stem[:-1] if doubled else stem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,25 +152,32 @@ class AllOf:
             groups.append(spans)
         if self.within is None:
             together = tuple(sorted({span for group in groups for span in group}))
-            return together if len(together) > 1 else ()  # one word that is in every list is no co-occurrence
-        return self._nearest(groups, self.within)
+            return together if _differ(text, together) else ()
+        return self._nearest(text, groups, self.within)
 
-    def _nearest(self, groups: Sequence[tuple[Bytes, ...]], within: int) -> tuple[Bytes, ...]:
-        # From each occurrence of the first list, the nearest of every other, found by bisection.
+    def _nearest(self, text: ReadText, groups: Sequence[tuple[Bytes, ...]], within: int) -> tuple[Bytes, ...]:
+        # From each occurrence of the first list, the nearest of every other, before or after it: of three, the nearest
+        # two may lie on either side, while one a little farther lies beside the other.
         best: list[Bytes] = []
         for anchor in groups[0]:
-            others = [_nearest_to(anchor, group) for group in groups[1:]]
-            together = (anchor, *(other for other in others if other is not None))
-            if len(together) < len(groups):
-                continue
-            gap = max(span.start for span in together) - min(span.end for span in together)
-            if gap <= within:
+            beside = [_beside(anchor, group) for group in groups[1:]]
+            together = min(((anchor, *others) for others in product(*beside)), key=_gap, default=())
+            if together and _gap(together) <= within and _differ(text, together):
                 best += together
         return tuple(sorted(set(best)))
 
 
-def _nearest_to(anchor: Bytes, spans: Sequence[Bytes]) -> Bytes | None:
-    """Find the nearest other stretch by bisection: the stretches of one pattern are in order and do not overlap."""
+def _differ(text: ReadText, spans: Sequence[Bytes]) -> bool:
+    """Whether these are not all one term: a word that is in every list is no co-occurrence, however often it stands."""
+    return len({_stem(text.raw[start:end]) for start, end in spans}) > 1
+
+
+def _gap(spans: Sequence[Bytes]) -> int:
+    return max(span.start for span in spans) - min(span.end for span in spans)
+
+
+def _beside(anchor: Bytes, spans: Sequence[Bytes]) -> list[Bytes]:
+    """Find the nearest other stretches by bisection: the stretches of one pattern are in order and do not overlap."""
     place = bisect_left(spans, anchor.start, key=lambda span: span.start)
-    beside = (span for span in spans[max(0, place - 1) : place + 2] if span != anchor)
-    return min(beside, key=lambda span: max(span.start - anchor.end, anchor.start - span.end), default=None)
+    after = place + (spans[place : place + 1] == (anchor,))
+    return [*spans[max(0, place - 1) : place], *spans[after : after + 1]]

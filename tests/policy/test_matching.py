@@ -1,3 +1,5 @@
+import pytest
+
 from policy.matching import AllOf, AnyOf, Counts, ReadText, TwoOf
 from policy.patterns import Pattern
 
@@ -47,3 +49,27 @@ def test_plurals_are_not_two_different_terms():
     assert stretches(TwoOf(either), "lamp and lamps") == []
     assert stretches(TwoOf(either), "lamp and oil") == ["lamp", "oil"]
     assert stretches(AnyOf(either), "lamp and lamps") == ["lamp", "lamps"]
+
+
+@pytest.mark.parametrize(
+    "text", ["kiss, kissing", "kisses and kissed", "a body of bodies", "Barack Obama, Obama", "lap laps"]
+)
+def test_forms_and_parts_of_a_term_are_no_second_one(text):
+    words = Pattern([r"\b(?:kiss(?:es|ed|ing)?|bod(?:y|ies)|(?:barack )?obama|laps?|lamp)\b"], where="here")
+    assert stretches(TwoOf(words), text) == []
+    assert len(stretches(TwoOf(words), f"{text} lamp")) > 1
+
+
+def test_of_three_lists_the_nearest_is_not_always_the_one_that_stands_with_the_others():
+    wick = Pattern([r"\bwick\b"], where="here")
+    text = "oil          lamp          wick oil"
+    assert stretches(AllOf((LAMP, OIL, wick), 20), text) == ["lamp", "wick", "oil"]
+    assert stretches(AllOf((LAMP, OIL, wick), 14), text) == []
+
+
+def test_a_word_of_both_lists_does_not_stand_beside_itself():
+    either = Pattern([r"\blick(?:ing)?\b", r"\blamp\b"], where="here")
+    lick = Pattern([r"\blick(?:ing)?\b"], where="here")
+    for within in (None, 40):
+        assert stretches(AllOf((lick, either), within), "licking ice, lick") == []
+        assert stretches(AllOf((lick, either), within), "licking a lamp") == ["licking", "lamp"]
