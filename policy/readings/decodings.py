@@ -38,6 +38,8 @@ _SURROGATES = range(0xD800, 0xE000)
 _SHARE_OF_LETTERS = 0.7
 _SAFE_LENGTH = 4
 _SHORTEST = 3
+_LONG_WORD = 5
+_FEWEST_TURNED = 2
 _VOWELS = frozenset("aeiouy")
 
 Decoder = Callable[[str], bytes | str | None]
@@ -101,15 +103,19 @@ def _stretches(text: str, pattern: re.Pattern[str], decode: Decoder, vocabulary:
 
 def _reads_well(plain: str, coded: str, vocabulary: Vocabulary) -> bool:
     inner = _as_text(_base64(plain)) if _BASE64.fullmatch(plain) else None
-    if inner is not None and vocabulary.speaks(inner.lower()):  # a short code in a code
+    if inner is not None and (vocabulary.speaks(inner.lower()) or _are_words(inner, vocabulary)):  # a code in a code
         return True
     letters = sum(character.isalpha() or character == " " for character in plain)
     if not plain or letters < _SHARE_OF_LETTERS * len(plain) or vocabulary.is_english(coded.lower()):
         return False
-    inner = _as_text(_base64(plain)) if plain.isascii() else None  # a short code in a code
-    return (
-        len(plain.encode()) >= _ENOUGH or vocabulary.speaks(plain.lower()) or vocabulary.speaks((inner or "").lower())
-    )
+    long_enough = len(plain.encode()) >= _ENOUGH
+    return long_enough or vocabulary.speaks(plain.lower()) or _are_words(plain, vocabulary)
+
+
+def _are_words(plain: str, vocabulary: Vocabulary) -> bool:
+    """Say whether a stretch is made of ordinary words, one of them long: no other stretch decodes to such."""
+    words = plain.lower().split(" ")
+    return max(map(len, words)) >= _LONG_WORD and all(map(vocabulary.is_word, words))
 
 
 def _base64(coded: str) -> bytes | None:
@@ -169,7 +175,9 @@ def _rotated(text: str, vocabulary: Vocabulary) -> list[Edit]:
         if vocabulary.is_word(turned) and len(word) > 1:
             odd.append(match)
             wanted = wanted or (turned in vocabulary.words and _no_accident(match[0]))
-    if not wanted:
+    # Where most of a text turns into words, it is a code, whatever it says.
+    long = sum(len(match[0]) >= _LONG_WORD for match in odd)
+    if not wanted and (long < _FEWEST_TURNED or len(odd) * 2 <= words):
         return []
     if len(odd) * 2 > words:  # the whole text is turned, English by accident or not
         odd = list(_WORD.finditer(text))

@@ -8,6 +8,7 @@ from policy.readings.vocabulary import Vocabulary
 _LONG_WORD = re.compile("[a-z]{3,}")
 _SAFE_LENGTH = 4
 _SAFE_TERM = 3
+_NO_ACCIDENT = 5  # letters of a word that is one backwards, whatever it says
 _SHARE = 2  # one word in so many must be odd, and one of those in so many a word backwards, for the text to be turned
 
 
@@ -15,8 +16,10 @@ def words_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
     """Return the reading with single words turned around, or itself."""
     edits = []
     for start, end, word in vocabulary.odd_words(reading.text):
-        if len(word) >= _SAFE_LENGTH and word[::-1] in vocabulary.words:
-            edits.append(Edit(start, end, word[::-1]))
+        turned = word[::-1]
+        wanted = len(word) >= _SAFE_LENGTH and turned in vocabulary.words
+        if wanted or (len(word) >= _NO_ACCIDENT and vocabulary.is_english(turned)):
+            edits.append(Edit(start, end, turned))
     return read_with(reading, "reversed_words", edits)
 
 
@@ -26,6 +29,7 @@ def text_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
     odd = vocabulary.odd_words(text)
     turned = sum(vocabulary.is_word(word[::-1]) for _, _, word in odd)
     wanted = any(len(word) >= _SAFE_LENGTH and word[::-1] in vocabulary.words for _, _, word in odd)
+    wanted = wanted or sum(len(word) >= _NO_ACCIDENT for _, _, word in odd) > 1
     strange = len(odd) * _SHARE >= len(_LONG_WORD.findall(text))
     if not (wanted and strange and turned * _SHARE >= len(odd)) and not _is_turned_chinese(text, vocabulary):
         return reading

@@ -235,3 +235,18 @@ def test_a_sentence_without_its_spaces_is_read_whatever_its_words(reader: Reader
 @pytest.mark.parametrize("pad", ["ﬃ", "㌛", "⅛", "㏖"])
 def test_signs_that_unfold_into_many_letters_hide_nothing_beside_them(reader: Reader, pad: str) -> None:
     assert found(reader, f"{pad * 60} w3ap0n", "weapon")[:1] == ["w3ap0n"]
+
+
+ENCODED = {
+    "base64 of one word": base64.b64encode(b"melted").decode() + " statue garden",
+    "base64 twice": base64.b64encode(base64.b64encode(b"melted statue garden")).decode(),
+    "hex of base64": base64.b64encode(b"melted statue garden").hex(),
+    "rot13": codecs.encode("melted statue garden", "rot13"),
+    "words backwards": "detlem eutats garden",
+    "text backwards": "melted statue garden"[::-1],
+}
+
+
+@pytest.mark.parametrize("coded", ENCODED.values(), ids=ENCODED.keys())
+def test_a_code_is_read_whatever_it_says(reader: Reader, coded: str) -> None:
+    assert any("melted statue garden" in reading.text for reading in reader.read(coded))
