@@ -7,9 +7,10 @@ towards no volume rule: a job can still be held or refused where its trial was n
 
 from typing import Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from policy import LAXEST_TOLERANCE, Decision, Policy, Subject, Wording
+from policy import LAXEST_TOLERANCE, TEXT_LIMIT, Decision, Policy, Subject, Wording
 from studio.jobs.fields import Shape, Text, Whole, limits
 from studio.jobs.flags import take_flags
 from studio.jobs.public import how_to_appeal, public_verdict
@@ -18,6 +19,8 @@ from studio.jobs.subjects import of_name, of_purpose, of_text
 NOT_ASKED: Final = "not asked"
 MOST_PROMPTS: Final = 4
 MOST_NAMES: Final = 20
+MOST_CHARACTERS: Final = 3 * TEXT_LIMIT
+"""Of all texts of a trial together, about a second's work: no key shall keep the service busy with so few requests."""
 
 
 class TrialRequest(Shape):
@@ -37,6 +40,17 @@ class TrialRequest(Shape):
         json_schema_extra=limits((0, LAXEST_TOLERANCE)),
         description="At most the key's own, which it is if absent.",
     )
+
+    @model_validator(mode="after")
+    def _not_too_much_at_once(self) -> "TrialRequest":
+        length = sum(map(len, (self.prompt, self.negative_prompt, *self.second_prompts, *self.names)))
+        if length > MOST_CHARACTERS:
+            raise PydanticCustomError(
+                "text_too_long",
+                "all texts together may have up to {limit} characters, got {value}",
+                {"limit": MOST_CHARACTERS, "value": length},
+            )
+        return self
 
 
 class ReasonView(BaseModel):
