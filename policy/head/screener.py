@@ -13,9 +13,6 @@ from policy.subjects import Subject, TextSubject, Wording
 from policy.tolerance import DEFAULT_TOLERANCE, check_tolerance
 from policy.verdict import Decision, Finding
 
-_LAST_READINGS = 3
-"""Of a text's readings, the written one and so many of the last are judged: each undoes more than the one before."""
-
 
 class LearnedHead:
     """Sends prompts to review that look like what the policy forbids, though no rule recognised them.
@@ -117,24 +114,23 @@ class LearnedHead:
         check_tolerance(tolerance)
         if not isinstance(subject, TextSubject):
             raise TypeError(f"the head reads texts, got {type(subject).__name__}")
-        found: dict[str, Finding] = {}
-        highest = 0.0
-        for reading, masked in self._readings(subject.text):
-            for category, score in zip(self._fit.document.reasons, self._judge.scores(masked).tolist(), strict=True):
-                highest = max(highest, score)
-                threshold = self._threshold(reading.text, category, tolerance)
-                if score > threshold and (category not in found or score > found[category].score):
-                    detail = f"reading={reading.name} threshold={threshold:.3f}"
-                    found[category] = self._finding(subject, category, score, detail)
-        return [*found.values()] or [allowing_finding(self.name, subject.name, score=round(highest, 4))]
+        reading = self._reading(subject.text)
+        scores = self._judge.scores(self._fit.masks.mask(reading.text)).tolist()
+        found = []
+        for category, score in zip(self._fit.document.reasons, scores, strict=True):
+            threshold = self._threshold(reading.text, category, tolerance)
+            if score > threshold:
+                detail = f"reading={reading.name} threshold={threshold:.3f}"
+                found.append(self._finding(subject, category, score, detail))
+        return found or [allowing_finding(self.name, subject.name, score=round(max(scores), 4))]
 
-    def _readings(self, text: str) -> list[tuple[Reading, str]]:
-        """Return the readings that are judged, each with what the mask leaves of it; none twice."""
-        written, *others = self._reader.read(text) if self._reader is not None else (as_written(text),)
-        judged: dict[str, Reading] = {}
-        for reading in (written, *others[-_LAST_READINGS:]):
-            judged.setdefault(self._fit.masks.mask(reading.text), reading)
-        return [(reading, masked) for masked, reading in judged.items()]
+    def _reading(self, text: str) -> Reading:
+        """Return the reading that is judged: the last, in which the most is undone.
+
+        A text as it is written may hold codes and syntax, which look like nothing that was learnt from: judged by them,
+        harmless texts would be suspicious for their form.
+        """
+        return self._reader.read(text)[-1] if self._reader is not None else as_written(text)
 
     def _threshold(self, text: str, category: str, tolerance: int) -> float:
         return self._fit.document.thresholds["chinese" if is_chinese(text) else "spaced"][category][tolerance]
