@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from policy.ruleset import RuleSet
+from policy.patterns import Pattern
+from policy.ruleset import UNWANTED, RuleSet
 from policy.subjects import Subject, TextSubject, Wording
 
 JOINED = "joined"
@@ -53,10 +54,11 @@ def joined(subjects: Sequence[Subject], rule_set: RuleSet) -> Iterator[TextSubje
         if any(_goes_on(first, second) for first, second in pairwise(shown)):
             yield TextSubject(name=JOINED_TIGHTLY, text="".join(shown))
     for text in unwanted:
-        if shown:
+        rest = _without_unwanted(text, rule_set)
+        if shown and rest:
             yield TextSubject(
                 name=JOINED_WITH_NEGATIVE,
-                text=f"{together}\n{text}",
+                text=f"{together}\n{rest}",
                 wording=Wording.NEGATIVE,
                 negative_from=len(together),
             )
@@ -66,6 +68,20 @@ def joined(subjects: Sequence[Subject], rule_set: RuleSet) -> Iterator[TextSubje
 
 def _goes_on(first: str, second: str) -> bool:
     return first[-1:].isalnum() and second[:1].isalnum()
+
+
+def _without_unwanted(text: str, rule_set: RuleSet) -> str:
+    """Leave out the items that only say what nobody wants to see, `nsfw, nude`: asking for less of it hides nothing."""
+    unwanted = rule_set.term(UNWANTED)
+    if unwanted is None:
+        return text
+    items = [item.strip() for item in _BETWEEN_ITEMS.split(text.casefold())]
+    return ", ".join(item for item in items if item and not _is_wholly(item, unwanted))
+
+
+def _is_wholly(item: str, terms: Pattern) -> bool:
+    bare = item.strip(_EDGES).encode()
+    return (0, len(bare)) in terms.spans(bare)
 
 
 def _wish(text: str, rule_set: RuleSet) -> str:
@@ -82,9 +98,5 @@ def _unwanted_covering(text: str, rule_set: RuleSet) -> bool:
     if covering is None:
         return False
     # In every reading: `(clothes:1.5)` and `cl0thes` are clothes.
-    items = {
-        item.strip(_EDGES).encode()
-        for reading in rule_set.reader.read(text)
-        for item in _BETWEEN_ITEMS.split(reading.text.casefold())
-    }
-    return any(span == (0, len(item)) for item in items for span in covering.spans(item))
+    items = {item for reading in rule_set.reader.read(text) for item in _BETWEEN_ITEMS.split(reading.text.casefold())}
+    return any(_is_wholly(item, covering) for item in items)

@@ -188,8 +188,9 @@ def parse_language(document: Document, parts: Mapping[str, RuleParts]) -> None:
 
 def _add_language(document: Document, heading: str, fields: Mapping[str, Any], rule: RuleParts) -> None:
     where, language = document.at(heading), document.language or ""
-    if fields.get("unless") and rule.unshakable and document.is_operators:
-        raise RuleError(f"{where}: {rule.id} is locked: it can be added to, not weakened with unless")
+    if fields.get("unless") and (rule.unshakable or rule.severity is Severity.HIGH) and document.is_operators:
+        problem = "is locked" if rule.unshakable else "has severity high"
+        raise RuleError(f"{where}: {rule.id} {problem}: it can be added to, not weakened with unless")
     texts = {name: read_texts(where, fields, name, optional=True) for name in _LANGUAGE_RULE_FIELDS}
 
     def at(text: str) -> Place:

@@ -149,9 +149,14 @@ def _digest(documents: Iterable[Document]) -> str:
     return hashlib.sha256(canonical).hexdigest()
 
 
+UNWANTED = "unwanted"
+"""The list of what people do not want to see, which negative prompts may name."""
+
+
 def _check_exceptions(parts: Mapping[str, RuleParts], vocabulary: Vocabulary) -> None:
     """Check that no operator adds to what excepts texts from a rule that nobody may weaken."""
     waiting = [(rule.id, phrase) for rule in parts.values() if rule.unshakable for phrase in rule.exceptions]
+    waiting += [(rule.id, f"<{UNWANTED}>") for rule in parts.values() if rule.unshakable]
     seen: set[str] = set()
     while waiting:
         identifier, phrase = waiting.pop()

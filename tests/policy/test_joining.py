@@ -1,8 +1,8 @@
 import pytest
 
-from policy import Decision, Policy, TextSubject, Wording
+from policy import Decision, Policy, RuleError, TextSubject, Wording
 from policy.joining import JOINED, JOINED_TIGHTLY, JOINED_WITH_NEGATIVE, WISH
-from tests.policy.documents import small_set, terms
+from tests.policy.documents import operator, small_set, terms
 
 LISTS = terms(young=["youngster"], bare=["bare", "naked"], covering=["clothes", "censored"])
 PAIR = [{"all": ["young", "bare"]}]
@@ -102,3 +102,22 @@ def test_an_ordinary_negative_prompt_is_no_wish(text):
 def test_a_weight_or_a_disguise_does_not_hide_the_covering_that_is_unwanted(text):
     assert found(CRITICAL, prompt("a youngster"), negative(text)) == (Decision.BLOCK, {WISH})
     assert found(CRITICAL, prompt("a street"), negative(text))[0] is Decision.ALLOW
+
+
+UNWANTED = terms(young=["youngster"], bare=["bare", "naked"], unwanted=["naked", "youngster"])
+CAREFUL = small_set({}, extra=[UNWANTED], severity="critical", when=PAIR)
+
+
+@pytest.mark.parametrize("text", ["naked", "blurry, naked, ugly", "(naked:1.4), youngster", "NAKED | text"])
+def test_asking_for_less_of_what_nobody_wants_is_no_split_text(text):
+    assert found(CAREFUL, prompt("a youngster"), negative(text))[0] is Decision.ALLOW
+
+
+@pytest.mark.parametrize("text", ["bare", "naked on a bed", "blurry, all naked", "wholly\nbare"])
+def test_anything_else_in_a_negative_prompt_still_counts_for_a_critical_rule(text):
+    assert found(CAREFUL, prompt("a youngster"), negative(text))[0] is Decision.BLOCK
+
+
+def test_no_operator_adds_to_what_a_negative_prompt_may_name():
+    with pytest.raises(RuleError, match="<unwanted> excepts texts from art-01, which is locked"):
+        small_set({}, extra=[UNWANTED, operator(terms(unwanted=["bare"]))], severity="critical", when=PAIR)

@@ -302,6 +302,13 @@ def test_an_operator_cannot_weaken_a_locked_rule_by_exceptions():
         small_set({}, locked=True, extra=[weaker])
 
 
+def test_an_operator_cannot_weaken_a_severe_rule_by_exceptions_either():
+    weaker = operator(language("en", {"art-01": {"unless": ["forbidden"]}}))
+    with pytest.raises(RuleError, match="severity high: it can be added to, not weakened"):
+        small_set({}, extra=[weaker])
+    small_set({}, severity="medium", extra=[weaker])
+
+
 def test_version_is_the_newest_and_the_digest_follows_the_content():
     documents = [category(), *BOTH, terms(lamp=["lamp"])]
     first, same = parse_rule_set(documents), parse_rule_set(documents[::-1])
