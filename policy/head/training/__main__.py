@@ -53,7 +53,7 @@ def main() -> None:
 
     # 3. Scores as they would be for texts never seen, by what will be shipped: the rounded weights.
     scores = _unseen_scores(rows, weights)
-    chosen = {script: thresholds(rows, scores, outputs["false_alarms"], script) for script in SCRIPTS}
+    chosen = {script: thresholds(rows, scores, outputs, script) for script in SCRIPTS}
 
     # 4. Files.
     content = to_bytes(weights)

@@ -1,7 +1,7 @@
 """Chooses from which score on the head asks for review, within the false alarms that `outputs.toml` allows. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +20,20 @@ REFERENCES: Final[Mapping[str, tuple[str, ...]]] = {
 # The hardest, sentences about groups of people, are left to the rules.
 _TOPICS = ("", "scenes", "edits", "questions", "talk")
 _HALVINGS = 30
-_LEAST = 0.35  # no lower, however rare such scores are among the references: they do not hold everything harmless
 _NEVER = 1.0
 _Scores = NDArray[np.float64]
 
 
 def thresholds(
-    rows: Sequence[PreparedRow], scores: NDArray[np.float64], budgets: Mapping[str, Sequence[float]], script: str
+    rows: Sequence[PreparedRow], scores: NDArray[np.float64], outputs: Mapping[str, Any], script: str
 ) -> NDArray[np.float64]:
     """Choose the thresholds of one script.
 
     Args:
         rows: The rows.
         scores: float64 (rows, categories), 0..1, by models that have not seen the row.
-        budgets: For each reference, the share of its texts that may be sent to review, one per tolerance 0..6.
+        outputs: `false_alarms`: for each reference, the share of its texts that may be sent to review; `least`: the
+            lowest threshold, however rare such scores are; both one per tolerance 0..6.
         script: `spaced` or `chinese`.
 
     Returns:
@@ -42,8 +42,9 @@ def thresholds(
     judged = {name: scores[[is_reference(each, name) for each in rows]] for name in REFERENCES[script]}
     columns = []
     for tolerance in range(LAXEST_TOLERANCE + 1):
-        allowed = {name: budgets[name][tolerance] for name in judged}
-        columns.append(_chosen(judged, allowed) if any(allowed.values()) else np.full(scores.shape[1], _NEVER))
+        allowed = {name: outputs["false_alarms"][name][tolerance] for name in judged}
+        chosen = _chosen(judged, allowed) if any(allowed.values()) else np.full(scores.shape[1], _NEVER)
+        columns.append(np.maximum(chosen, outputs["least"][tolerance]))
     return np.minimum(np.maximum.accumulate(np.stack(columns, axis=1), axis=1), _NEVER)
 
 
@@ -54,7 +55,7 @@ def _chosen(judged: Mapping[str, _Scores], allowed: Mapping[str, float]) -> _Sco
         each = [
             np.quantile(scores, 1 - share * allowed[name], axis=0, method="higher") for name, scores in judged.items()
         ]
-        return np.asarray(np.maximum(np.ceil(np.max(each, axis=0) * 1e4) / 1e4, _LEAST))
+        return np.asarray(np.ceil(np.max(each, axis=0) * 1e4) / 1e4)
 
     def kept(chosen: _Scores) -> bool:
         return all((scores > chosen).any(axis=1).mean() <= allowed[name] for name, scores in judged.items())
