@@ -23,7 +23,11 @@ WISH = "negative prompt as a wish"
 COVERING = "covering"
 """The list of terms that keep something from being seen; who wants less of them wants to see it."""
 
-UNCOVERED = "naked, without clothes, uncensored"
+CENSORING = "censoring"
+"""The list of terms that hide parts of a picture, likewise."""
+
+WISHES = {COVERING: "naked, without clothes", CENSORING: "uncensored"}
+"""What somebody asks for who wants less of these."""
 
 _NEGATED = re.compile(r"\b(?:no|not|without|don't|never)\s+([^,.;\n]{1,80})|(?:不要|没有|无|别)([^，。；,.;\n]{1,40})")
 _BETWEEN_ITEMS = re.compile(r"[,.;，。；、\n|/]+|\b(?:break|and)\b")
@@ -87,16 +91,15 @@ def _is_wholly(item: str, terms: Pattern) -> bool:
 def _wish(text: str, rule_set: RuleSet) -> str:
     """Return what a negative prompt asks for: what it negates twice, and nakedness where it wants no covering."""
     wishes = [match[1] or match[2] for match in _NEGATED.finditer(text.casefold())]
-    if _unwanted_covering(text, rule_set):
-        wishes.append(UNCOVERED)
+    wishes += [wish for name, wish in WISHES.items() if _names(text, rule_set, name)]
     return ", ".join(wishes)
 
 
-def _unwanted_covering(text: str, rule_set: RuleSet) -> bool:
-    """Whether an item is nothing but a covering: `clothes`, not `torn clothes`, which is about how they look."""
-    covering = rule_set.term(COVERING)
-    if covering is None:
+def _names(text: str, rule_set: RuleSet, name: str) -> bool:
+    """Whether an item is nothing but a term of a list: `clothes`, not `torn clothes`, which is about how they look."""
+    terms = rule_set.term(name)
+    if terms is None:
         return False
     # In every reading: `(clothes:1.5)` and `cl0thes` are clothes.
     items = {item for reading in rule_set.reader.read(text) for item in _BETWEEN_ITEMS.split(reading.text.casefold())}
-    return any(_is_wholly(item, covering) for item in items)
+    return any(_is_wholly(item, terms) for item in items)

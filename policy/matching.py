@@ -69,15 +69,17 @@ class Condition(Protocol):
 class Counts:
     """Which occurrences count: not those right after a negation, where the rule honours negations."""
 
-    __slots__ = ("_negation",)
+    __slots__ = ("_affirmation", "_negation")
 
-    def __init__(self, negation: Pattern | None = None) -> None:
+    def __init__(self, negation: Pattern | None = None, affirmation: Pattern | None = None) -> None:
         """Take the rule's negations.
 
         Args:
             negation: Finds a negation at the end of what stands before an occurrence; None if all count.
+            affirmation: Finds there what only looks like one, "not only"; None if there is no such thing.
         """
         self._negation = negation
+        self._affirmation = affirmation
 
     def of(self, text: ReadText, pattern: Pattern) -> tuple[Bytes, ...]:
         """Return the occurrences of a pattern that count."""
@@ -88,7 +90,9 @@ class Counts:
 
     def _negated(self, raw: bytes, start: int) -> bool:
         before = raw[max(0, start - NEGATION_REACH) : start]
-        return self._negation is not None and self._negation.found_in(before)
+        if self._negation is None or not self._negation.found_in(before):
+            return False
+        return self._affirmation is None or not self._affirmation.found_in(before)
 
 
 NEGATION_REACH = 64

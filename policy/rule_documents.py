@@ -30,6 +30,9 @@ from policy.vocabulary import Term, Vocabulary, check_language
 NEGATION = "negation"
 """The guard that is about one occurrence; every other guard is about the whole text."""
 
+NO_NEGATION = "no_negation"
+"""The list of what only looks like a negation, "not only"."""
+
 _CATEGORY_FIELDS = frozenset({"version", "category", "title", "summary", "rules"})
 _CATEGORY_OPTIONS = frozenset({"locked", "volume"})
 _RULE_FIELDS = frozenset({"id", "title", "why", "reason", "severity", "actions", "languages"})
@@ -131,9 +134,15 @@ class RuleParts:
             catch=tuple(self.catch),
             _conditions=tuple(conditions),
             _unless=_pattern(self.unless, vocabulary) if self.unless else None,
-            _counts=Counts(_negation(self.where, vocabulary) if NEGATION in self.guards else None),
+            _counts=self._counts(vocabulary),
             _contexts=tuple(vocabulary.pattern(name, self.where) for name in contexts),
         )
+
+    def _counts(self, vocabulary: Vocabulary) -> Counts:
+        if NEGATION not in self.guards:
+            return Counts()
+        affirmation = _before(self.where, NO_NEGATION, vocabulary) if NO_NEGATION in vocabulary else None
+        return Counts(_before(self.where, NEGATION, vocabulary), affirmation)
 
     def _check_examples(self) -> None:
         for kind, examples in (("allow", self.allow), ("catch", self.catch)):
@@ -275,9 +284,9 @@ def _pattern(terms: list[Term], vocabulary: Vocabulary) -> Pattern:
         raise
 
 
-def _negation(where: str, vocabulary: Vocabulary) -> Pattern:
+def _before(where: str, name: str, vocabulary: Vocabulary) -> Pattern:
     # A few words may stand between, but no comma or full stop: "no visible blood", not "no, blood".
-    return Pattern([rf"{vocabulary.expression(NEGATION, where)}[^,.;:!?，。；：！？\n]{{0,16}}$"], where=where)
+    return Pattern([rf"{vocabulary.expression(name, where)}[^,.;:!?，。；：！？\n]{{0,16}}$"], where=where)
 
 
 def _flag(where: str, fields: Mapping[str, Any], name: str) -> bool:

@@ -121,3 +121,12 @@ def test_anything_else_in_a_negative_prompt_still_counts_for_a_critical_rule(tex
 def test_no_operator_adds_to_what_a_negative_prompt_may_name():
     with pytest.raises(RuleError, match="<unwanted> excepts texts from art-01, which is locked"):
         small_set({}, extra=[UNWANTED, operator(terms(unwanted=["bare"]))], severity="critical", when=PAIR)
+
+
+def test_less_censoring_is_a_wish_to_see_all_but_not_nakedness():
+    lists = terms(young=["youngster"], bare=["naked"], shown=["uncensored"], covering=["clothes"], censoring=["mosaic"])
+    naked = small_set({}, extra=[lists], when=[{"all": ["young", "bare"]}])
+    shown = small_set({}, extra=[lists], when=[{"all": ["young", "shown"]}])
+    asked = prompt("a youngster"), negative("blurry, mosaic")
+    assert found(naked, *asked)[0] is Decision.ALLOW
+    assert found(shown, *asked) == (Decision.BLOCK, {WISH})

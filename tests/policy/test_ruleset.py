@@ -223,7 +223,7 @@ def test_an_exception_cannot_join_what_it_separates():
     assert not caught(rules, "forzzzbidden")
 
 
-NEGATION = {"negation": ["no", "without"]}
+NEGATION = {"negation": ["no", "without"], "no_negation": ["no doubt"]}
 
 
 def test_a_negation_right_before_excuses_an_occurrence_and_no_other():
@@ -231,6 +231,7 @@ def test_a_negation_right_before_excuses_an_occurrence_and_no_other():
     assert not caught(rules, "no forbidden things")
     assert not caught(rules, "without any visibly forbidden lamp")
     assert caught(rules, "no, forbidden things")
+    assert caught(rules, "no doubt forbidden things")
     assert caught(rules, "no forbidden things but a forbidden lamp")
     assert caught(rules, "there is no end to it, and then came the forbidden lamp")
 
