@@ -14,6 +14,8 @@ _WORD = re.compile(rf"[^\s!-@\[-`{{-~{CHINESE}]+")
 
 # What the Unicode table leaves out: letters turned upside down, small capitals, and a few used in leetspeak.
 _TURNED = dict(zip("ɐqɔpǝɟƃɥᴉɾʞʅɯuodbɹsʇnʌʍxʎz", "abcdefghijklmnopqrstuvwxyz", strict=True))
+_STANDING = {**_TURNED, "l": "l", "ı": "i", "i": "i", "ן": "l", "ɓ": "g", "ɡ": "b", "ʃ": "l"}  # what else people take
+_FEWEST_TURNED = 3
 _MORE = {
     **{turned: letter for turned, letter in _TURNED.items() if not turned.isascii()},
     **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True)),
@@ -46,6 +48,10 @@ class Confusables:
             word = match[0]
             if word.isascii():
                 continue
+            standing = _turned(word)[::-1]
+            if len(standing) >= _FEWEST_TURNED and vocabulary.is_word(standing):  # on its head, read from its end
+                edits.append(Edit(match.start(), match.end(), standing))
+                continue
             for start, latin in self._latin(word, vocabulary):
                 edits.append(Edit(match.start() + start, match.start() + start + 1, latin))
         return read_with(reading, "confusables", edits)
@@ -53,7 +59,7 @@ class Confusables:
     def _latin(self, word: str, vocabulary: Vocabulary) -> list[tuple[int, str]]:
         """Return which places of a word hold which Latin letters."""
         turned = _turned(word)
-        if turned and (vocabulary.is_word(turned) or vocabulary.is_word(turned[::-1])):
+        if turned and vocabulary.is_word(turned):
             return [(position, letter) for position, letter in enumerate(turned) if letter != word[position]]
         foreign = [(position, character) for position, character in enumerate(word) if not character.isascii()]
         honest = any(character.isalpha() and character not in self._letters for _, character in foreign)
@@ -64,4 +70,4 @@ class Confusables:
 
 def _turned(word: str) -> str:
     """Return a word that may stand on its head as it would stand on its feet, or nothing; plain letters turn, too."""
-    return "".join(map(_TURNED.__getitem__, word)) if all(character in _TURNED for character in word) else ""
+    return "".join(map(_STANDING.__getitem__, word)) if all(character in _STANDING for character in word) else ""

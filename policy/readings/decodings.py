@@ -23,6 +23,9 @@ _ESCAPE = re.compile(
 )
 _BYTES = re.compile(r"(?:%[0-9a-fA-F]{2})+|(?:\\x[0-9a-fA-F]{2})+|(?:=[0-9A-F]{2}){2,}|(?:\\[0-3][0-7]{2})+")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{4,}={0,2}(?![A-Za-z0-9+/_-])")
+_BASE64_BESIDE = re.compile(  # `neo-` is no part of the code
+    r"(?<=[-_])[A-Za-z0-9+/]{4,}={0,2}(?![A-Za-z0-9+/])|(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{4,}={0,2}(?=[-_])"
+)
 _HEX = re.compile(r"(?<![0-9a-zA-Z#])(?:0[xX])?(?:[0-9a-fA-F]{2}[ :,-]?(?:0[xX])?){2,}[0-9a-fA-F]{2}(?![0-9a-zA-Z])")
 _BINARY = re.compile(r"(?<![01])(?:[01]{7,8}[ ,]?){2,}[01]{7,8}(?![01])")
 _DECIMAL = re.compile(r"(?<!\d)(?:\d{2,3}[ ,]{1,2}){2,}\d{2,3}(?!\d)")
@@ -35,11 +38,11 @@ _MORSE_SIGNS = (
 _MORSE_LETTERS = dict(zip(_MORSE_SIGNS.split(" "), ascii_lowercase, strict=True))
 _LAST_CODE_POINT = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
-_SHARE_OF_LETTERS = 0.7
+_SHARE_OF_LETTERS, _SHARE_OF_LONG = 0.7, 0.4
 _SAFE_LENGTH = 4
+_TWO_DIGITS, _DUMPED = 2, 8  # digits of a byte, and of the groups in which programs print bytes
+_COMMON = 5_000_000  # occurrences of an English word that four letters may mean
 _SHORTEST = 3
-_LONG_WORD = 5
-_FEWEST_TURNED = 2
 _VOWELS = frozenset("aeiouy")
 
 Decoder = Callable[[str], bytes | str | None]
@@ -105,17 +108,21 @@ def _reads_well(plain: str, coded: str, vocabulary: Vocabulary) -> bool:
     inner = _as_text(_base64(plain)) if _BASE64.fullmatch(plain) else None
     if inner is not None and (vocabulary.speaks(inner.lower()) or _are_words(inner, vocabulary)):  # a code in a code
         return True
-    letters = sum(character.isalpha() or character == " " for character in plain)
-    if not plain or letters < _SHARE_OF_LETTERS * len(plain) or vocabulary.is_english(coded.lower()):
+    if not plain or vocabulary.is_english(coded.lower()):
         return False
-    long_enough = len(plain.encode()) >= _ENOUGH
-    return long_enough or vocabulary.speaks(plain.lower()) or _are_words(plain, vocabulary)
+    letters = sum(character.isalpha() or character == " " for character in plain)
+    if len(plain.encode()) >= _ENOUGH and letters >= _SHARE_OF_LONG * len(plain):  # ages and signs stand among letters
+        return True
+    if letters < _SHARE_OF_LETTERS * len(plain):
+        return False
+    return vocabulary.speaks(plain.lower()) or _are_words(plain, vocabulary)
 
 
 def _are_words(plain: str, vocabulary: Vocabulary) -> bool:
     """Say whether a stretch is made of ordinary words, one of them long: no other stretch decodes to such."""
     words = plain.lower().split(" ")
-    return max(map(len, words)) >= _LONG_WORD and all(map(vocabulary.is_word, words))
+    long_enough = max(map(len, words)) >= _SAFE_LENGTH or any(word in vocabulary.named for word in words)
+    return long_enough and all(map(vocabulary.is_word, words))
 
 
 def _base64(coded: str) -> bytes | None:
@@ -129,6 +136,9 @@ def _base64(coded: str) -> bytes | None:
 
 
 def _hex(coded: str) -> bytes | None:
+    words = coded.split(" ")
+    if max(map(len, words)) > _DUMPED and all(len(word) > _TWO_DIGITS and len(word) % 2 == 0 for word in words):
+        return b" ".join(map(bytes.fromhex, words)) if all(map(str.isalnum, words)) else None  # a word in each
     digits = re.sub(r"0[xX](?=[0-9a-fA-F]{2})|[ :,\-]", "", coded) if not coded.isalnum() else coded.removeprefix("0x")
     return bytes.fromhex(digits) if len(digits) % 2 == 0 else None
 
@@ -158,6 +168,7 @@ _CODES: tuple[tuple[str, re.Pattern[str], Decoder], ...] = (
     ("binary", _BINARY, _binary),
     ("hex", _HEX, _hex),
     ("base64", _BASE64, _base64),
+    ("base64", _BASE64_BESIDE, _base64),
     ("decimal", _DECIMAL, _decimal),
     ("morse", _MORSE, _morse),
 )
@@ -174,18 +185,28 @@ def _rotated(text: str, vocabulary: Vocabulary) -> list[Edit]:
         turned = codecs.encode(word, "rot13")
         if vocabulary.is_word(turned) and len(word) > 1:
             odd.append(match)
-            wanted = wanted or (turned in vocabulary.words and _no_accident(match[0]))
-    # Where most of a text turns into words, it is a code, whatever it says.
-    long = sum(len(match[0]) >= _LONG_WORD for match in odd)
-    if not wanted and (long < _FEWEST_TURNED or len(odd) * 2 <= words):
+            wanted = wanted or _no_accident(match[0], turned, vocabulary)
+    # Where most of a text turns into words, it is a code, however short they are.
+    most = len(odd) * 2 > words
+    if not wanted and not (most and sum(len(match[0]) for match in odd) >= _ENOUGH):
         return []
-    if len(odd) * 2 > words:  # the whole text is turned, English by accident or not
+    if most:  # the whole text is turned, English by accident or not
         odd = list(_WORD.finditer(text))
-    return [Edit(match.start(), match.end(), codecs.encode(match[0], "rot13")) for match in odd]
+    edits = [Edit(match.start(), match.end(), codecs.encode(match[0], "rot13")) for match in odd]
+    return edits if most else [edit for edit in edits if _is_long(edit.replacement.lower(), vocabulary)]
 
 
-def _no_accident(word: str) -> bool:
-    """Say whether an odd word is long enough, or strange enough, to be a code and not an abbreviation."""
-    if len(word) >= _SAFE_LENGTH:
+def _is_long(turned: str, vocabulary: Vocabulary) -> bool:
+    """Say whether a word is no abbreviation, as many words of three letters in the English list are."""
+    return len(turned) >= _SAFE_LENGTH or turned in vocabulary.named
+
+
+def _no_accident(word: str, turned: str, vocabulary: Vocabulary) -> bool:
+    """Say whether an odd word is long enough, or strange enough, to be a code and not a name or an abbreviation."""
+    if len(word) > _SAFE_LENGTH or (len(word) == _SAFE_LENGTH and turned in vocabulary.words):
         return True
-    return len(word) == _SHORTEST and word.islower() and _VOWELS.isdisjoint(word)
+    if not word.islower():
+        return False
+    if len(word) == _SAFE_LENGTH:
+        return turned in vocabulary.named or vocabulary.count(turned) >= _COMMON
+    return len(word) == _SHORTEST and turned in vocabulary.words and _VOWELS.isdisjoint(word)

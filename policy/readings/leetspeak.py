@@ -41,6 +41,7 @@ _MOST_SIGNS = 3  # for one letter
 _MOST_TRIES = 16
 _SHORTEST = 3
 _SAFE_ENGLISH = 4
+_SAFE_LENGTH = 5
 _LONGEST = 40
 
 
@@ -49,18 +50,16 @@ def letters_for_signs(reading: Reading, vocabulary: Vocabulary) -> Reading:
     text = reading.text
     if not _SIGN.search(text) and "\\" not in text:
         return reading
-    edits = []
-    for match in _TOKEN.finditer(text):
-        token = match[0]
-        if not token.isalpha() and len(token) <= _LONGEST:
-            edit = _edit(match.start(), token, vocabulary)
-            if edit is not None:
-                edits.append(edit)
+    tokens = [match for match in _TOKEN.finditer(text) if not match[0].isalpha() and len(match[0]) <= _LONGEST]
+    edits = [edit for match in tokens if (edit := _edit(match.start(), match[0], vocabulary)) is not None]
+    if edits and len(edits) < len(tokens):  # where some is leetspeak, more may be
+        bold = (_edit(match.start(), match[0], vocabulary, bold=True) for match in tokens)
+        edits = [edit for edit in bold if edit is not None]
     read = read_with(reading, "leetspeak", edits)
     return _drawn(read, vocabulary)
 
 
-def _edit(start: int, token: str, vocabulary: Vocabulary) -> Edit | None:
+def _edit(start: int, token: str, vocabulary: Vocabulary, *, bold: bool = False) -> Edit | None:
     """Read a token whole, or without the signs at its edges, which may be punctuation."""
     left = len(token) - len(token.lstrip(_EDGES))
     right = len(token.rstrip(_EDGES))
@@ -69,19 +68,22 @@ def _edit(start: int, token: str, vocabulary: Vocabulary) -> Edit | None:
     outer = len(token) - len(token.lstrip(_BRACKETS)), len(token.rstrip(_BRACKETS))
     for first, last in dict.fromkeys(((left, right), (outer[0], right), (left, outer[1]), outer)):
         part = token[first:last]
-        word = None if part.isalpha() else _word(part, vocabulary)
+        word = None if part.isalpha() else _word(part, vocabulary, bold=bold)
         if word is not None:
             return Edit(start + first, start + last, word)
     return None
 
 
-def _word(token: str, vocabulary: Vocabulary) -> str | None:
+def _word(token: str, vocabulary: Vocabulary, *, bold: bool = False) -> str | None:
+    """Return the word that a token means; `bold`: a short one, too, and one that could be a measure."""
     letters = sum(character.isalpha() for character in token)
-    if len(token) < _SHORTEST or len(token) - letters > _MOST_SIGNS * letters or _MEASURE.fullmatch(token):
+    if len(token) < _SHORTEST or (_MEASURE.fullmatch(token) and not (bold and token[-1] == "x")):
+        return None
+    if not letters or (len(token) - letters > _MOST_SIGNS * letters and len(token) < _SAFE_LENGTH):
         return None
     odd_sign = any(sign in token for sign in _BRACKETS)
     tries = ["".join(letters) for letters in islice(product(*(_LETTERS.get(c, c) for c in token)), _MOST_TRIES)]
-    long_enough = len(token) >= _SAFE_ENGLISH
+    long_enough = len(token) >= (_SHORTEST if bold else _SAFE_ENGLISH)
     backwards = (word for word in tries if long_enough and word[::-1] in vocabulary.words)
     english = (word for word in tries if long_enough and not odd_sign and vocabulary.is_english(word))
     wanted = (word for word in tries if word in vocabulary.words)

@@ -86,6 +86,8 @@ class Masked:
         if sum(map(len, pieces)) < _FEWEST_VISIBLE or (weak and len(masked) < _SAFE_LENGTH):
             return False
         whole = "".join(pieces)
+        if len(pieces) == len(whole) and 2 * len(whole) - 1 == len(masked) and self._vocabulary.is_word(whole):
+            return False  # a sign between every two letters, `h.i.s`, struck none of them out
         if len(whole) >= _SHORTEST and self._vocabulary.is_english(whole):  # a sign inside a word: `si**p**`
             return whole in self._vocabulary.words
         return not ((weak or "_" in masked) and all(self._vocabulary.is_word(piece) for piece in pieces))

@@ -2,7 +2,8 @@
 
 Only terms of the lexicon are read so. A window must hold a Latin syllable, and in a text without Chinese characters
 one that is no English word. Characters of the same sound are read only for terms of three characters or more, one of
-which stands there as it should: shorter ones meet by accident.
+which stands there as it should: shorter ones meet by accident. Of three, the first and the last must be right where
+nothing else in the text is disguised: at an edge the other character may belong to the word beside, `犹太老师`.
 """
 
 import re
@@ -30,6 +31,9 @@ _FEWEST_LETTERS, _SAFE_LETTERS = 4, 5  # where Chinese is spoken, and where it i
 _FEWEST_WORDS = 4
 _SAFE_TERM = 3
 _MOST_READINGS = 4
+_PLAIN = frozenset({"as_written", "canonical"})
+_HONEST = frozenset({("xiao", "xue")})
+"""Sounds of everyday words, `小学`, that a term of the rules has, too."""
 
 
 class _Unit(NamedTuple):
@@ -75,7 +79,7 @@ class Pinyin:
         self._terms, self._long_terms = _Node(), _Node()
         for term in sorted(vocabulary.chinese):
             if 1 < len(term) <= _MOST_UNITS:
-                ways = self._ways(term)
+                ways = [way for way in self._ways(term) if way not in _HONEST]
                 for sounds in ways:
                     self._terms.add(sounds, term)
                 if ways and len(term) >= _SAFE_TERM:
@@ -117,9 +121,10 @@ class Pinyin:
         if reading.text.isascii():
             return reading
         text, edits, position = reading.text, list[Edit](), 0
+        disguised = reading.name not in _PLAIN
         while position < len(text):
             meant = self._homophone(text, position)
-            if meant:
+            if meant and (disguised or _is_inside(text[position : position + len(meant)], meant)):
                 edits.append(Edit(position, position + len(meant), meant))
             position += max(len(meant), 1)
         return read_with(reading, "homophones", edits)
@@ -190,6 +195,11 @@ class Pinyin:
             if fits:  # terms that sound the same are all meant
                 found = (number + 1, " ".join(fits[:_MOST_READINGS]))
         return found
+
+
+def _is_inside(written: str, meant: str) -> bool:
+    """Say whether a term is long, or a character differs only within it."""
+    return len(meant) > _SAFE_TERM or (written[0] == meant[0] and written[-1] == meant[-1])
 
 
 def _has_odd_word(text: str, vocabulary: Vocabulary) -> bool:

@@ -9,18 +9,24 @@ _LONG_WORD = re.compile("[a-z]{3,}")
 _SAFE_LENGTH = 4
 _SAFE_TERM = 3
 _NO_ACCIDENT = 5  # letters of a word that is one backwards, whatever it says
+_COMMON = 5_000_000  # occurrences of a word that four letters backwards may mean
 _SHARE = 2  # one word in so many must be odd, and one of those in so many a word backwards, for the text to be turned
 
 
 def words_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
     """Return the reading with single words turned around, or itself."""
-    edits = []
-    for start, end, word in vocabulary.odd_words(reading.text):
-        turned = word[::-1]
-        wanted = len(word) >= _SAFE_LENGTH and turned in vocabulary.words
-        if wanted or (len(word) >= _NO_ACCIDENT and vocabulary.is_english(turned)):
-            edits.append(Edit(start, end, turned))
-    return read_with(reading, "reversed_words", edits)
+    words = [(start, end, word[::-1]) for start, end, word in vocabulary.odd_words(reading.text)]
+    words = [each for each in words if vocabulary.is_word(each[2])]
+    if not any(_is_meant(turned, vocabulary) for _, _, turned in words):
+        return reading
+    # Where one word is turned, the others are, however short.
+    return read_with(reading, "reversed_words", [Edit(*each) for each in words])
+
+
+def _is_meant(turned: str, vocabulary: Vocabulary) -> bool:
+    if len(turned) < _SAFE_LENGTH:
+        return False
+    return len(turned) >= _NO_ACCIDENT or turned in vocabulary.named or vocabulary.count(turned) >= _COMMON
 
 
 def text_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:

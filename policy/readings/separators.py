@@ -1,10 +1,11 @@
 """Words with something between their letters: `n a k e d`, `n.a.k.e.d`, `na-ked`, and gaps in Chinese words. Pure.
 
-Only letters that together are a word of the lexicon are joined, and only as the likeliest cut into words has it: the
-letters of `grape` spaced stay a grape.
+Single letters in a row are joined to any English words, as the likeliest cut into words has it: nobody writes so by
+accident. Longer pieces may be words by themselves, and are joined only to a word that rules name.
 """
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 from policy.readings.leetspeak import PLAIN
@@ -15,8 +16,12 @@ _UNIT = "[a-z0-9@$]"
 _BETWEEN = rf"[^a-z0-9@${CHINESE}]"
 _ROW = re.compile(rf"(?<!{_UNIT}){_UNIT}(?:{_BETWEEN}{{1,4}}{_UNIT}(?!{_UNIT})){{2,}}")
 _UNITS = re.compile(_UNIT)
+_GAP_IN_ROW = re.compile(f"{_BETWEEN}{{1,4}}")
 _PIECE = re.compile(r"[a-z]+")
-_GAP = re.compile(rf"(?<=[{CHINESE}])[^\w\s{CHINESE}]{{1,3}}(?=[{CHINESE}])|(?<=[{CHINESE}])_{{1,3}}(?=[{CHINESE}])")
+_IN_TERM = rf"[a-z0-9{CHINESE}]"
+_GAP = re.compile(rf"(?<={_IN_TERM})(?:[^\w\s]{{1,3}}|_{{1,3}}| (?=[a-z0-9])|(?<=[a-z0-9]) )(?={_IN_TERM})")
+_EACH_IN_BRACKETS = re.compile(rf"(?:([【\[(<{{「『《〔〖])[{CHINESE}][】\])>}}」』》〕〗]){{2,}}")
+_BRACKETED = re.compile(rf"[^{CHINESE}]([{CHINESE}])[^{CHINESE}]")
 _STOPS = re.compile("[,;:!?、。…]")
 _APOSTROPHES = "'’`"
 _LONGEST_GAP = 3
@@ -25,6 +30,7 @@ _LONGEST_WORD = 20
 _SAFE_LENGTH = 5
 _SAFE_GLUED = 4
 _SAFE_OF_WORDS = 6
+_SAFE_BESIDE = 6
 _SPACE, _MARK, _HYPHEN = 1, 2, 3
 _HYPHENS = "-_.*~·"
 _SAFE_TERM = 3
@@ -35,6 +41,7 @@ def joined(reading: Reading, vocabulary: Vocabulary) -> Reading:
     rows = list(_ROW.finditer(reading.text))
     edits = _rows(rows, vocabulary)
     edits += _pieces(reading.text, rows, vocabulary)
+    edits += _each_in_brackets(reading.text)
     edits += _chinese_gaps(reading.text, vocabulary)
     return read_with(reading, "separators", without_overlaps(edits))
 
@@ -42,14 +49,27 @@ def joined(reading: Reading, vocabulary: Vocabulary) -> Reading:
 def _rows(rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:
     """Single letters in a row."""
     edits = []
-    for match in rows:
-        units = _UNITS.findall(match[0])
-        words = vocabulary.in_row("".join(units).translate(PLAIN))
-        letters = sum(map(str.isalpha, units))
-        # A year or a size is no word: `1 7 7 0 s`.
-        if words is not None and (letters * 2 >= len(units) or _says_much(words, vocabulary)):
-            edits.append(Edit(match.start(), match.end(), words))
+    for row in rows:
+        for start, end in _stretches(row):
+            units = _UNITS.findall(row.string, start, end)
+            words = vocabulary.in_row("".join(units).translate(PLAIN)) if len(units) > 1 else None
+            letters = sum(map(str.isalpha, units))
+            # A year or a size is no word: `1 7 7 0 s`.
+            if words is not None and (letters * 2 >= len(units) or _says_much(words, vocabulary)):
+                edits.append(Edit(start, end, words))
     return edits
+
+
+def _stretches(row: re.Match[str]) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of a row: where signs part the letters, a space parts the words, `n.o c.l.o.t.h.e.s`."""
+    gaps = list(_GAP_IN_ROW.finditer(row.string, row.start(), row.end()))
+    start = row.start()
+    if any(gap[0] != " " for gap in gaps):
+        for gap in gaps:
+            if gap[0] == " ":
+                yield start, gap.start()
+                start = gap.end()
+    yield start, row.end()
 
 
 def _says_much(words: str, vocabulary: Vocabulary) -> bool:
@@ -94,7 +114,9 @@ def _longest_join(tokens: list[tuple[int, int, str]], odd: list[bool], linked: l
             break
         word += tokens[index][2]
         shortest = min(shortest, len(tokens[index][2]))
-        if word in words.words and len(word) >= _enough(odd[: index + 1], linked[:index], shortest):
+        enough = _enough(odd[: index + 1], linked[:index], shortest)
+        # A word that only counts beside others is no disguise where the pieces are words: `sun light`.
+        if len(word) >= (enough if word in words.words else max(enough, _SAFE_BESIDE)) and word in words.named:
             found = index + 1
     return found
 
@@ -108,8 +130,16 @@ def _enough(odd: list[bool], linked: list[int], shortest: int) -> int:
     return _SAFE_LENGTH if _SPACE in linked and not all(odd) else _SAFE_GLUED
 
 
+def _each_in_brackets(text: str) -> list[Edit]:
+    """Characters each in brackets of its own: nobody quotes so."""
+    rows = _EACH_IN_BRACKETS.finditer(text) if not text.isascii() else ()
+    return [Edit(row.start(), row.end(), _BRACKETED.sub(r"\1", row[0])) for row in rows]
+
+
 def _chinese_gaps(text: str, vocabulary: Vocabulary) -> list[Edit]:
     """Signs between Chinese characters where a term of the lexicon lies across them."""
+    if text.isascii():
+        return []
     gaps = [(match.start(), match.end()) for match in _GAP.finditer(text)]
     if not gaps:
         return []

@@ -84,9 +84,12 @@ def _between(text: str, start: int, stop: int, vocabulary: Vocabulary) -> str:
     if len(left + right) == _TWO_LETTERS or (min(len(left), len(right)) == 1 and not {left, right} & {"a", "i"}):
         return "" if mark.strip() == mark else " "  # letters in brackets: `n(a)k(e)d`
     both = vocabulary.is_word(left) and vocabulary.is_word(right)
+    telling = left in vocabulary.words or right in vocabulary.words
     if mark == " and ":  # a keyword that is a word, too
         return "" if left + right in vocabulary.words and not both else mark
-    one_word = left + right in vocabulary.words or (vocabulary.is_word(left + right) and not both)
+    # `(hid:1.3)(den:1.2)`; but two words of which one is a rule's stay two, or the other could hide it.
+    whole = left + right
+    one_word = whole in vocabulary.named or (vocabulary.is_word(whole) and not (both and telling))
     return "" if one_word or (mark.strip("*_`~\\") == "" and not both) else " "
 
 

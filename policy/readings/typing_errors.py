@@ -1,8 +1,9 @@
-"""Words of the lexicon with letters repeated, or with one typing error. Pure.
+"""Words with letters repeated, and words of the lexicon with one typing error. Pure.
 
-Only words that are no English are repaired, only towards the lexicon, and only from five letters on: shorter words
-have too many names one letter away, so that of four letters the first and the last must be right. A word is left alone
-where a much commoner English word is as near.
+Letters repeated again and again are taken back whatever the word then is: nobody hits so many keys twice. For a typing
+error, only words that are no English are repaired, only towards the lexicon, and only from five letters on: shorter
+words have too many names one letter away, so that of four letters the first and the last must be right. A word is left
+alone where a much commoner English word is as near.
 
 The index holds every word with each one of its letters left out (symmetric deletes), so that looking a word up costs
 its length, not the lexicon's.
@@ -10,7 +11,8 @@ its length, not the lexicon's.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice, product
+from math import gcd
 from operator import ge
 
 from policy.readings.reading import Edit, Reading, read_with
@@ -21,7 +23,9 @@ _SWAP_LENGTH = 4
 _LONGEST = 24
 _SHORTEST = 3  # `prn`: a vowel may be missing, where there is none
 _VOWELS = frozenset("aeiouy")
+_SAFE_BESIDE = 5  # letters of a word that only counts beside others
 _MOST_MEANINGS = 3
+_MOST_WAYS = 64  # to take repeated letters back
 _MUCH_COMMONER = 20  # times as common: then the other word is meant, `lottss` are no loots
 _SWAPS_COUNT = 20  # times as much as another error: all letters are there
 _COMPOUND = 4  # letters of each part of a word put together that no dictionary holds
@@ -42,12 +46,13 @@ class TypingErrors:
         self._common = common
         self._without: dict[str, list[str]] = {}
         self._squeezed: dict[str, list[str]] = {}
-        for word in vocabulary.sorted_words:
-            if word.isascii() and word.isalpha():
-                self._squeezed.setdefault(_squeeze(word), []).append(word)
-                if len(word) >= _SWAP_LENGTH:
-                    for shorter in _without_one(word):
-                        self._without.setdefault(shorter, []).append(word)
+        long = (word for word in vocabulary.named - vocabulary.words if len(word) >= _SAFE_BESIDE)
+        self._words = vocabulary.words.union(long)
+        for word in sorted(self._words):
+            self._squeezed.setdefault(_squeeze(word), []).append(word)
+            if len(word) >= _SWAP_LENGTH:
+                for shorter in _without_one(word):
+                    self._without.setdefault(shorter, []).append(word)
 
     def unrepeated(self, reading: Reading) -> Reading:
         """Return the reading with repeated letters taken back, or itself."""
@@ -78,13 +83,26 @@ class TypingErrors:
         found = [meant for meant in squeezed if all(map(ge, runs, _runs(meant)))]
         likely = self._vocabulary.count(_squeeze(word)) if self._vocabulary.is_english(_squeeze(word)) else 0
         found = [meant for meant in found if self._vocabulary.count(meant) * _MUCH_COMMONER >= likely]
-        return " ".join(found[:_MOST_MEANINGS]) or None
+        return " ".join(found[:_MOST_MEANINGS]) or self._drawn_out(word)
+
+    def _drawn_out(self, word: str) -> str | None:
+        """Return the English word whose letters are repeated again and again: `weaaariiing`, `wweeaarriinngg`."""
+        runs = [(letter, len(list(run))) for letter, run in groupby(word)]
+        twice = sum(length > 1 for _, length in runs)
+        if twice * 2 < len(runs) and all(length == 1 + (length > 1) for _, length in runs):
+            return None
+        common = gcd(*(length for _, length in runs))
+        if common > 1 and self._vocabulary.is_word(even := "".join(c * (n // common) for c, n in runs)):
+            return even
+        ways = product(*((c, c + c) if n > 2 else (c * n, c) if n > 1 else (c,) for c, n in runs))  # noqa: PLR2004 # a run
+        found = ["".join(way) for way in islice(ways, _MOST_WAYS)]
+        return max(filter(self._vocabulary.is_word, found), key=self._vocabulary.count, default=None)
 
     def _meant(self, word: str) -> str | None:
         """Return the word that is one typing error away; the first letter is seldom the wrong one."""
         if not _SHORTEST <= len(word) <= _LONGEST or (len(word) == _SHORTEST and not _VOWELS.isdisjoint(word)):
             return None
-        words = self._vocabulary.words
+        words = self._words
         for position in range(len(word) - 1 if len(word) >= _SWAP_LENGTH else 0):
             swapped = word[:position] + word[position + 1] + word[position] + word[position + 2 :]
             if swapped in words:

@@ -13,7 +13,7 @@ CHINESE = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 """Ranges of Chinese characters, for the inside of a character class."""
 
 _WORD = re.compile(r"[a-z]+")
-_ODD = re.compile(r"[a-z]{3,}(?![a-z'’])")  # not the `couldn` of `couldn't`
+_ODD = re.compile(r"[a-z]{3,}(?![a-z]|['’](?!s\b))")  # not the `couldn` of `couldn't`
 _LONGEST_PIECE = 16
 _LOG_OF_ALL = math.log(5.6e11)  # words counted for the English list
 _UNLISTED_COUNT = 100_000
@@ -24,6 +24,9 @@ _FRAGMENT = 2  # the English list holds abbreviations of this length; only these
 _SHORT_WORDS = "a i am an as at be by do go he if in is it me my no of oh on or so to up us we"
 _SAFE_IN_ROW = 4
 _SAFE_AMONG_WORDS = 3
+_SHORTEST_ROW = 2
+_FAR_COMMONER = 1_000  # times as common: `a swarm`, but `about`
+_SHORT_SENTENCE = 6  # letters, where somebody set them apart: nobody does so by accident
 _SENTENCE = 10  # letters from which a row that falls into words is no accident, however ordinary the words are
 _LETTERS_PER_WORD = 2.75  # at least, on average: nearly every row falls into `a`, `no` and `us`
 
@@ -68,6 +71,7 @@ class Vocabulary:
         rare = {word for word in lexicon.beside if english.get(word, 0) < _COMMON_COUNT}
         words = lexicon.words | rare | _beginning_with(lexicon.stems, english)
         self.words = frozenset(filter(_is_plain_word, words))
+        self.named = self.words.union(filter(_is_plain_word, lexicon.beside))
         self.chinese = lexicon.chinese
         self._english = english
         self._short = frozenset(_SHORT_WORDS.split(" "))
@@ -131,25 +135,33 @@ class Vocabulary:
         return _UNLISTED_COST if count is None else _LOG_OF_ALL - math.log(count)
 
     def in_row(self, letters: str) -> str | None:
-        """Return a row of letters as words, if a word of the lexicon is among them.
+        """Return a row of letters that stood apart as words, if it is made of such, or holds one of the lexicon.
 
         Args:
-            letters: Without spaces. A word of three letters counts only if the rest are words, too; in a long row,
-                any words do.
+            letters: Without spaces.
         """
-        if letters in self.words:
+        is_word = letters in self.words or (len(letters) >= _SHORTEST_ROW and self.is_english(letters))
+        rest = letters[1:] if letters[0] in "ai" and len(letters) > _SAFE_IN_ROW else ""
+        if self.is_word(rest) and (not is_word or self.count(rest) > _FAR_COMMONER * self.count(letters)):
+            return f"{letters[0]} {rest}"  # `a s w a r m`, not `as warm`
+        if is_word:
             return letters
         pieces = self.segment(letters)
-        if self.is_sentence(pieces):
+        if self.is_sentence(pieces, least=_SHORT_SENTENCE):
             return " ".join(pieces)
         enough = _SAFE_AMONG_WORDS if all(map(self.is_word, pieces)) else _SAFE_IN_ROW
         wanted = any(len(piece) >= enough and piece in self.words for piece in pieces)
         return " ".join(pieces) if wanted else None
 
-    def is_sentence(self, pieces: Sequence[str]) -> bool:
-        """Say whether the pieces of a row of letters are words that somebody wrote without spaces."""
+    def is_sentence(self, pieces: Sequence[str], least: int = _SENTENCE) -> bool:
+        """Say whether the pieces of a row of letters are words that somebody wrote without spaces.
+
+        Args:
+            pieces: The likeliest; see `segment`.
+            least: Letters from which that is no accident.
+        """
         letters = sum(map(len, pieces))
-        enough = letters >= max(_SENTENCE, _LETTERS_PER_WORD * len(pieces))
+        enough = letters >= max(least, _LETTERS_PER_WORD * len(pieces))
         return enough and all(map(self.is_word, pieces))
 
     def terms_in(self, text: str) -> Iterator[tuple[int, int]]:
