@@ -18,7 +18,7 @@ _SHORTEST, _LONGEST = 3, 20
 _SAFE_LENGTH = 5
 _MOST_MEANINGS = 3
 _MOST_TRIED = 3  # vowels to put in all ways: 125 ways
-_COMMONER = 2  # times as common: enough among words of three letters
+_COMMONER = 2  # times as common: enough of three letters, and where more than one is struck out
 _MUCH_COMMONER = 20  # times as common: then the other word is meant, `m**n` is no disguise
 _FEWEST_VISIBLE = 2  # one letter says nothing
 _VOWELS = frozenset("aeiouy")
@@ -100,6 +100,8 @@ class Masked:
         """Return the words in which only vowels are struck out."""
         hidden = [position for position, letter in enumerate(masked) if not letter.isalpha()]
         fits = [word for word in self._fits(masked) if all(word[position] in _VOWELS for position in hidden)]
+        if len(hidden) * 2 > len(masked) and len(fits) > 1:  # too little is left to tell
+            return ""
         return " ".join(self._likely(masked, fits)[:_MOST_MEANINGS])
 
     def _likely(self, masked: str, fits: list[str]) -> list[str]:
@@ -109,7 +111,8 @@ class Masked:
             return fits
         count = self._vocabulary.count
         commonest = max(map(count, self._english(masked, hidden)), default=0)
-        times = _COMMONER if len(masked) == _SHORTEST else _MUCH_COMMONER
+        few = len(masked) == _SHORTEST or len(hidden) > 1
+        times = _COMMONER if few else _MUCH_COMMONER
         return [word for word in fits if count(word) * times >= commonest]
 
     def _english(self, masked: str, hidden: list[int]) -> list[str]:

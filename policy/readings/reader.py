@@ -74,10 +74,10 @@ class Reader:
             lambda reading: without_syntax(reading, vocabulary),
             pinyin.spelt,
             lambda reading: joined(reading, vocabulary),
+            lambda reading: words_turned(reading, vocabulary),
             typing_errors.unrepeated,
             lambda reading: split.read(reading, vocabulary),
             pinyin.sounded,
-            lambda reading: words_turned(reading, vocabulary),
             typing_errors.repaired,
             lambda reading: apart(reading, vocabulary),
         )
@@ -123,7 +123,7 @@ class Reader:
 
     def _keep_steps(self, kept: dict[str, Reading], reading: Reading, longest: int, rounds: int = ROUNDS) -> None:
         before = reading
-        reading = put_together(reading, self._vocabulary)
+        reading = spaced(put_together(reading, self._vocabulary))
         if reading is not before:
             self._keep(kept, reading, longest)
         for _ in range(rounds):

@@ -116,7 +116,9 @@ def _longest_join(tokens: list[tuple[int, int, str]], odd: list[bool], linked: l
         shortest = min(shortest, len(tokens[index][2]))
         enough = _enough(odd[: index + 1], linked[:index], shortest)
         # A word that only counts beside others is no disguise where the pieces are words: `sun light`.
-        if len(word) >= (enough if word in words.words else max(enough, _SAFE_BESIDE)) and word in words.named:
+        if word not in words.words:
+            enough = max(enough, _SAFE_BESIDE)
+        if len(word) >= enough and (word in words.named or (all(odd[: index + 1]) and words.is_english(word))):
             found = index + 1
     return found
 

@@ -5,8 +5,10 @@ Pure. What stood in one word is put together only if the parts alone are not wor
 """
 
 import re
+from collections.abc import Mapping
+from itertools import islice
 
-from policy.readings.reading import Edit, Reading, read_with, without_overlaps
+from policy.readings.reading import Edit, Reading, Span, read_with, without_overlaps
 from policy.readings.vocabulary import Vocabulary
 
 _TRIGGER = re.compile(r"[()\[\]{}<>*_`~|\\\"'+=]|\bbreak\b|\band\b|:\d|#")
@@ -18,7 +20,7 @@ _MARK = re.compile(
     rf"|{_WEIGHT}(?:{_WEIGHT})?[)\]}}]+"
     r"|[)\]}]+[-+]?\d?\.\d{1,4}|[)\]}][-+]{1,5}"
     r"|(?<=[a-z])(?:\+{2,6}|-{2,6})(?![a-z-])"
-    r"|\s?\b(?:break|addcomm|addcol|addrow)\b\s?| and "
+    r"|\s?\b(?P<keyword>break|addcomm|addcol|addrow)\b\s?| and "
     r"|[()\[\]{}]+"
     r"|<!--[^<>]{0,200}-->"
     r"|</?(?:b|i|u|s|em|strong|span|code|del|ins|mark|sup|sub|br|p|div|a|font|small|big|wbr)(?:\s[^<>]{0,100})?/?>"
@@ -36,12 +38,8 @@ _PART = re.compile(_QUOTED)
 _ASSIGNED = re.compile(
     rf"\b([a-z_]\w{{0,15}})\s{{0,2}}(?::=|=|:|\bis\b|\bare\b|\bbe\b|\bequals\b|是|为|等于)\s{{0,2}}({_QUOTED})"
 )
-_EXPRESSION = re.compile(
-    r"(?<![\w\"'])[a-z_]\w{0,15}(?:\s{0,2}(?:\+|\.|&|\|\||,|plus|and)\s{0,2}[a-z_]\w{0,15}\b)+"
-    r"|(?:\{[a-z_]\w{0,15}\}){2,}"
-)
-_NAME = re.compile(r"[a-z_]\w*")
-_JOINERS = frozenset({"plus", "and"})
+_JOINED = r"\s{0,2}(?:\+|\.|&|\|\||,|plus|and)\s{0,2}"
+_MOST_NAMES = 40
 
 
 def without_syntax(reading: Reading, vocabulary: Vocabulary) -> Reading:
@@ -50,7 +48,7 @@ def without_syntax(reading: Reading, vocabulary: Vocabulary) -> Reading:
     if not _TRIGGER.search(text):
         return reading
     edits, end = [], -1
-    for start, stop, named in _marks(text):
+    for start, stop, named in _marks(reading):
         between = "" if start == end else _between(text, start, stop, vocabulary)
         read_as = f" {named} " if named else between
         if read_as != text[start:stop]:
@@ -59,16 +57,27 @@ def without_syntax(reading: Reading, vocabulary: Vocabulary) -> Reading:
     return read_with(reading, "syntax", edits)
 
 
-def _marks(text: str) -> list[tuple[int, int, str]]:
+def _marks(reading: Reading) -> list[tuple[int, int, str]]:
     """Return marks, those that touch each other as one."""
     merged: list[tuple[int, int, str]] = []
-    for match in _MARK.finditer(text):
+    for match in _MARK.finditer(reading.text):
+        if match["keyword"] and not _is_keyword(reading, match):
+            continue
         named = (match["named"] or "").replace("_", " ")
         if merged and merged[-1][1] == match.start() and not named and not merged[-1][2]:
             merged[-1] = (merged[-1][0], match.end(), "")
         else:
             merged.append((match.start(), match.end(), named))
     return merged
+
+
+def _is_keyword(reading: Reading, match: re.Match[str]) -> bool:
+    """Say whether a keyword was written as one, in capitals: people break things, too."""
+    written = reading
+    while written.parent is not None:
+        written = written.parent
+    start, end = reading.origin(Span(*match.span("keyword")))
+    return written.text[start:end].isupper()
 
 
 def _between(text: str, start: int, stop: int, vocabulary: Vocabulary) -> str:
@@ -106,14 +115,23 @@ def put_together(reading: Reading, vocabulary: Vocabulary) -> Reading:
         whole = "".join(part.strip() for part in parts)
         if "+" in match[0] or vocabulary.said(whole) - set().union(*map(vocabulary.said, parts)):
             edits.append(Edit(match.start(), match.end(), whole))
-    for match in _EXPRESSION.finditer(text) if len(values) > 1 else ():
-        names = [name for name in _NAME.findall(match[0]) if name not in _JOINERS or name in values]
-        if all(name in values for name in names):
-            edits.append(Edit(match.start(), match.end(), "".join(values[name] for name in names)))
-    edits = without_overlaps(edits)
+    if len(values) > 1:
+        edits = without_overlaps([*edits, *_added_up(text, values)])
     if len(assigned) > 1 and not edits:
         edits = _listed(text, "".join(value for _, value in assigned), vocabulary)
     return read_with(reading, "put_together", edits)
+
+
+def _added_up(text: str, values: Mapping[str, str]) -> list[Edit]:
+    """Return parts that are named and added up, put together; what names them goes, its quotes say nothing."""
+    known = "|".join(sorted(map(re.escape, islice(values, _MOST_NAMES)), key=len, reverse=True))
+    bare, name = rf"\b(?:{known})\b", re.compile(rf"\b(?:{known})\b")
+    expression = re.compile(rf"(?<![\w\"']){bare}(?:{_JOINED}{bare})+|(?:\{{(?:{known})\}}){{2,}}")
+    edits = [
+        Edit(match.start(), match.end(), "".join(values[each] for each in name.findall(match[0])))
+        for match in expression.finditer(text)
+    ]
+    return [*(Edit(*match.span(), "") for match in _ASSIGNED.finditer(text)), *edits] if edits else []
 
 
 def _listed(text: str, whole: str, vocabulary: Vocabulary) -> list[Edit]:

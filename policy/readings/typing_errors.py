@@ -26,7 +26,9 @@ _VOWELS = frozenset("aeiouy")
 _SAFE_BESIDE = 5  # letters of a word that only counts beside others
 _MOST_MEANINGS = 3
 _MOST_WAYS = 64  # to take repeated letters back
+_RARER = 5  # times as rare as the likeliest meaning: then another is not meant, too
 _MUCH_COMMONER = 20  # times as common: then the other word is meant, `lottss` are no loots
+_COMMONER = 2.5  # the same where a vowel is missing: `slpping` is rather slipping than slapping
 _SWAPS_COUNT = 20  # times as much as another error: all letters are there
 _COMPOUND = 4  # letters of each part of a word put together that no dictionary holds
 _DOUBLE = re.compile(r"([a-z])\1")
@@ -116,16 +118,31 @@ class TypingErrors:
                 found += [meant for meant in self._without.get(shorter, ()) if _one_differs(word, meant)]
         likely = [meant for meant in dict.fromkeys(found) if self._is_likely(word, meant)]
         likely.sort(key=self._vocabulary.count, reverse=True)
-        return " ".join(likely[:_MOST_MEANINGS]) or None
+        least = self._vocabulary.count(likely[0]) / _RARER if likely else 0
+        telling = [each for each in likely if each in self._vocabulary.words and self._vocabulary.count(each) >= least]
+        return " ".join(telling[:_MOST_MEANINGS] or likely[:1]) or None
 
     def _is_likely(self, word: str, meant: str, weight: int = 1) -> bool:
         """Say whether no much commoner English word is one typing error away, and the word is no compound."""
         count, is_english = self._vocabulary.count, self._vocabulary.is_english
-        limit = count(meant) * _MUCH_COMMONER * weight
+        # A word that only counts beside others must be the likeliest of all.
+        limit = count(meant) * weight * (_MUCH_COMMONER if meant in self._vocabulary.words else 1)
         if any(count(other) > limit for other in self._common_near(word)):
+            return False
+        if len(meant) > len(word) >= _SAFE_LENGTH and any(
+            count(other) > _COMMONER * count(meant) for other in self._with_vowel(word)
+        ):
             return False
         pieces = self._vocabulary.segment(word)
         return not all(len(piece) >= _COMPOUND and is_english(piece) for piece in pieces)
+
+    def _with_vowel(self, word: str) -> Iterator[str]:
+        """Yield the English words that a vowel is missing of."""
+        for position in range(1, len(word)):
+            for vowel in "aeiou":
+                other = word[:position] + vowel + word[position:]
+                if self._vocabulary.is_english(other):
+                    yield other
 
     def _common_near(self, word: str) -> Iterator[str]:
         """Yield the common English words one typing error away."""
