@@ -178,7 +178,7 @@ def _rotated(text: str, vocabulary: Vocabulary) -> list[Edit]:
     """Words that are odd as they stand and of the lexicon thirteen letters on; then all others that turn into words."""
     odd, words, wanted = [], 0, False
     for match in _WORD.finditer(text):
-        words += 1
+        words += len(match[0]) > 1  # a single letter is a word in every code
         word = match[0].lower()
         if vocabulary.is_word(word):
             continue

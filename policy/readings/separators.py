@@ -5,8 +5,9 @@ accident. Longer pieces may be words by themselves, and are joined only to a wor
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from policy.readings.leetspeak import PLAIN
 from policy.readings.reading import Edit, Reading, read_with, without_overlaps
@@ -14,12 +15,13 @@ from policy.readings.vocabulary import CHINESE, Vocabulary
 
 _UNIT = "[a-z0-9@$]"
 _BETWEEN = rf"[^a-z0-9@${CHINESE}]"
-_ROW = re.compile(rf"(?<!{_UNIT}){_UNIT}(?:{_BETWEEN}{{1,4}}{_UNIT}(?!{_UNIT})){{2,}}")
+_ROW = re.compile(rf"(?<!{_UNIT})(?<!{_UNIT}'){_UNIT}(?:{_BETWEEN}{{1,4}}{_UNIT}(?!{_UNIT})){{2,}}")
 _UNITS = re.compile(_UNIT)
 _GAP_IN_ROW = re.compile(f"{_BETWEEN}{{1,4}}")
 _PIECE = re.compile(r"[a-z]+")
 _IN_TERM = rf"[a-z0-9{CHINESE}]"
 _GAP = re.compile(rf"(?<={_IN_TERM})(?:[^\w\s]{{1,3}}|_{{1,3}}| (?=[a-z0-9])|(?<=[a-z0-9]) )(?={_IN_TERM})")
+_AGE = re.compile("(?:[0-9]{1,2}|[一二两三四五六七八九十]{1,3})周?岁")  # a term that no list can hold
 _EACH_IN_BRACKETS = re.compile(rf"(?:([【\[(<{{「『《〔〖])[{CHINESE}][】\])>}}」』》〕〗]){{2,}}")
 _BRACKETED = re.compile(rf"[^{CHINESE}]([{CHINESE}])[^{CHINESE}]")
 _STOPS = re.compile("[,;:!?、。…]")
@@ -61,14 +63,14 @@ def _rows(rows: list[re.Match[str]], vocabulary: Vocabulary) -> list[Edit]:
 
 
 def _stretches(row: re.Match[str]) -> Iterator[tuple[int, int]]:
-    """Yield the stretches of a row: where signs part the letters, a space parts the words, `n.o c.l.o.t.h.e.s`."""
+    """Yield the stretches of a row; another gap than most, with a space in it, parts words: `n.o c.l.o.t.h.e.s`."""
     gaps = list(_GAP_IN_ROW.finditer(row.string, row.start(), row.end()))
+    usual = Counter(gap[0] for gap in gaps).most_common(1)[0][0]
     start = row.start()
-    if any(gap[0] != " " for gap in gaps):
-        for gap in gaps:
-            if gap[0] == " ":
-                yield start, gap.start()
-                start = gap.end()
+    for gap in gaps:
+        if gap[0] != usual and " " in gap[0]:
+            yield start, gap.start()
+            start = gap.end()
     yield start, row.end()
 
 
@@ -154,7 +156,8 @@ def _chinese_gaps(text: str, vocabulary: Vocabulary) -> list[Edit]:
         position = end
     bare.append(text[position:])
     kept = set()
-    for start, end in vocabulary.terms_in("".join(bare)):
+    whole = "".join(bare)
+    for start, end in chain(vocabulary.terms_in(whole), (age.span() for age in _AGE.finditer(whole))):
         inside = [after[place] for place in range(start + 1, end) if place in after]
         if inside and _may_cross(text, inside, end - start):
             kept.update(inside)

@@ -250,3 +250,38 @@ ENCODED = {
 @pytest.mark.parametrize("coded", ENCODED.values(), ids=ENCODED.keys())
 def test_a_code_is_read_whatever_it_says(reader: Reader, coded: str) -> None:
     assert any("melted statue garden" in reading.text for reading in reader.read(coded))
+
+
+ORDINARY = {
+    "spaced": "m e l t e d statue",
+    "dotted words": "m.e.l.t.e.d s.t.a.t.u.e",
+    "after an article": "a m e l t e d statue",
+    "after an apostrophe": "the man's m e l t e d statue",
+    "before a comma": "m e l t e d, a statue",
+    "long vowels": "meeelteeed staaatueee",
+    "letters twice": "mmeelltteedd ssttaattuuee",
+    "upside down": "pǝʇlǝɯ ǝnʇɐʇs",
+    "backwards": "detlem eutats",
+    "leetspeak": "m3l73d 57a7u3",
+    "base64 after a hyphen": "half-" + base64.b64encode(b"melted").decode() + " statue",
+    "hex beside hex": b"melted".hex() + " " + b"statue".hex(),
+    "rot13": codecs.encode("melted", "rot13") + " statue",
+    "split weights": "(mel:1.3)(ted:1.2) (stat:1.3)(ue:1.2)",
+    "parts with names": 'x = "mel"; y = "ted"; x + y , statue',
+}
+
+
+@pytest.mark.parametrize("disguise", ORDINARY.values(), ids=ORDINARY.keys())
+def test_ordinary_words_are_undone_too_where_nobody_writes_so_by_accident(reader: Reader, disguise: str) -> None:
+    texts = [reading.text.replace(",", "") for reading in reader.read(disguise)]
+    assert any({"melted", "statue"} <= set(re.split("[ -]", text)) for text in texts)
+
+
+@pytest.mark.parametrize("text", ["十·五·岁", "1-5-岁", "九_岁", "【十】【五】【岁】"])
+def test_ages_with_gaps_are_read(reader: Reader, text: str) -> None:
+    assert any(re.search("十五岁|15岁|九岁", reading.text) for reading in reader.read(f"一个{text}的人"))
+
+
+def test_a_code_may_hold_numbers(reader: Reader) -> None:
+    coded = base64.b64encode("一个12岁的人, 2010年".encode()).decode()
+    assert any("12岁" in reading.text for reading in reader.read(coded))

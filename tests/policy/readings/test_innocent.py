@@ -103,3 +103,14 @@ def test_honest_punctuation_parts_what_is_said(reader: Reader, text: str) -> Non
 def test_what_is_only_quoted_in_chinese_stays_in_its_quotes(reader: Reader) -> None:
     said = "请不要说“大家都去公园”这样的话"
     assert [reading.text for reading in reader.read(said)] == [said]
+
+
+def test_a_keyword_is_one_only_in_capitals(reader: Reader) -> None:
+    assert not any("iteasy" in reading.text for reading in reader.read("(it) break easy"))
+    assert not any("sunflower" in reading.text for reading in reader.read("(a) sun break flower"))
+    assert any("sunflower" in reading.text for reading in reader.read("(a) sun BREAK flower"))
+
+
+def test_a_character_that_belongs_to_the_word_beside_is_no_other_of_the_same_sound() -> None:
+    reader = Reader(Lexicon(chinese=frozenset({"犹太佬"})))
+    assert [reading.text for reading in reader.read("一位犹太老师")] == ["一位犹太老师"]

@@ -14,6 +14,14 @@ FRAMES = {
     "zh": ("{a}，{b}", "{b}；{a}，水彩画", "一幅画：{a}，{b}"),
 }
 SECONDS = ("explicit", "suggestive")
+PATTERNS = {
+    "en": (
+        "12 years old", "9-year-old", "17 yrs old", "13yo", "15 y/o", "aged 16", "age: 11", "a girl, 14", "boy of 8",
+    ),
+    "zh": ("12岁", "6 周岁", "十五岁", "九周岁"),
+}  # fmt: skip
+"""How the terms of `minor` that are patterns are written; a test says that each of them finds one."""
+
 SEPARATORS = (
     "dotted", "dashed", "underscored", "starred between", "emoji between", "middle dots", "ideographic spaces",
 )  # fmt: skip
@@ -23,13 +31,13 @@ _LOSSLESS = {
     "en": (
         "homoglyphs, Cyrillic", "full width", "mathematical bold", "mathematical script", "circled letters",
         "zero width space", "word joiner", "soft hyphen", "combining marks", "accents", "mixed capitals",
-        "base64 of the whole", "percent of the whole", "HTML, decimal", "HTML, hex", "backslash u",
-        "weight", "nested weights", "bold", "code", "hex of the whole, spaced", "LoRA tags beside",
+        "dotted", "rot13 of the whole", "base64 of the whole", "percent of the whole", "HTML, decimal", "HTML, hex",
+        "backslash u", "weight", "nested weights", "bold", "code", "hex of the whole, spaced", "LoRA tags beside",
     ),
     "zh": (
         "zero width space", "word joiner", "dotted", "dashed", "underscored", "starred between", "emoji between",
-        "percent of the whole", "HTML, decimal", "HTML, hex", "backslash u", "weight", "nested weights",
-        "square brackets", "bold", "code", "link",
+        "base64 of the whole", "hex of the whole, spaced", "percent of the whole", "HTML, decimal", "HTML, hex",
+        "backslash u", "weight", "nested weights", "square brackets", "bold", "code", "link",
         "LoRA tags beside", "traditional", "middle dots", "ideographic spaces",
     ),
 }  # fmt: skip
@@ -52,7 +60,9 @@ class Pair:
     def can_wear(self, disguise: Disguise) -> bool:
         """Whether a disguise loses nothing of these two terms."""
         written = self.first + self.second
-        return self.language == "en" or disguise.name not in SEPARATORS or not re.search(r"[a-z0-9]", written)
+        if self.language == "en":
+            return disguise.name != "dotted" or written.replace(" ", "").isalpha()
+        return disguise.name not in SEPARATORS or not re.search(r"[a-z0-9]", written)
 
     def subject(self, number: int, disguise: Disguise | None = None) -> TextSubject:
         """Return the pair in one of the frames, both terms disguised."""
@@ -73,7 +83,7 @@ def lossless(language: str) -> tuple[Disguise, ...]:
 
 def pairs(rule_set: RuleSet, language: str, names: Sequence[str] = SECONDS) -> Iterator[Pair]:
     """Yield every minor beside every way to write what must not stand there."""
-    minors = surfaces(rule_set, "minor", language)
+    minors = [*surfaces(rule_set, "minor", language), *PATTERNS[language]]
     seconds = dict.fromkeys(term for name in names for term in surfaces(rule_set, name, language))
     innocent = set(excepted(rule_set, seconds))
     for second in seconds:

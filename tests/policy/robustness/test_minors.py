@@ -1,5 +1,6 @@
 """Whoever is under 18 beside anything sexual: blocked, in both languages, in every disguise, at every tolerance."""
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import cycle, islice
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import pytest
 
 from policy import LAXEST_TOLERANCE, Decision, Policy
 from studio.bench.robustness import Disguise
-from tests.policy.robustness.minors import SECONDS, Pair, excepted, lossless, pairs
+from tests.policy.robustness.minors import PATTERNS, SECONDS, Pair, excepted, lossless, pairs
 from tests.policy.robustness.surfaces import surfaces
 from tests.studio import conftest as whole_studio
 
@@ -56,6 +57,15 @@ def passed(policy: Policy, asked: Iterable[tuple[Pair, object]], tolerances: Ite
 def test_there_are_twenty_disguises_that_lose_nothing_and_many_pairs(language: str, policy: Policy) -> None:
     assert len(lossless(language)) >= 20
     assert sum(1 for _ in pairs(policy.rule_set, language)) > 5_000
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_pattern_of_minors_finds_one_of_the_written_ages(language: str, policy: Policy) -> None:
+    terms = [term.phrase.strip("/") for term in policy.rule_set.vocabulary.terms("minor") if term.language == language]
+    patterns = [phrase for phrase in terms if "(" in phrase]
+    assert patterns
+    for phrase in patterns:
+        assert any(re.search(phrase, written) for written in PATTERNS[language]), phrase
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
