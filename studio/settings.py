@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     Every field is the variable `STUDIO_<NAME>` in capitals, and the key `<name>` in the file.
     """
 
-    model_config = SettingsConfigDict(env_prefix="STUDIO_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="STUDIO_", env_ignore_empty=True, frozen=True, extra="forbid")
 
     home: Path = Field(DEFAULT_HOME, description="Folder of the database, the blobs and the bootstrap key.")
     database_url: str | None = Field(

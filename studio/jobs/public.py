@@ -1,6 +1,6 @@
 """What a caller is told of a verdict: decision, rules and public sentences. Pure.
 
-Never what matched, how strongly, or which screener it was: that would teach people to get round it.
+Never what matched, where, or how strongly: that would teach people to get round it.
 """
 
 from collections.abc import Mapping
