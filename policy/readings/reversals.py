@@ -10,7 +10,8 @@ _SAFE_LENGTH = 4
 _SAFE_TERM = 3
 _NO_ACCIDENT = 5  # letters of a word that is one backwards, whatever it says
 _COMMON = 5_000_000  # occurrences of a word that four letters backwards may mean
-_SHARE = 2  # one word in so many must be odd, and one of those in so many a word backwards, for the text to be turned
+_STRANGE = (2, 3)  # the share of words that must be odd for the text to be turned
+_SHARE = 2  # one odd word in so many must be a word backwards
 
 
 def words_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
@@ -36,7 +37,7 @@ def text_turned(reading: Reading, vocabulary: Vocabulary) -> Reading:
     turned = sum(vocabulary.is_word(word[::-1]) for _, _, word in odd)
     wanted = any(len(word) >= _SAFE_LENGTH and word[::-1] in vocabulary.words for _, _, word in odd)
     wanted = wanted or sum(len(word) >= _NO_ACCIDENT for _, _, word in odd) > 1
-    strange = len(odd) * _SHARE >= len(_LONG_WORD.findall(text))
+    strange = len(odd) * _STRANGE[1] >= len(_LONG_WORD.findall(text)) * _STRANGE[0]
     if not (wanted and strange and turned * _SHARE >= len(odd)) and not _is_turned_chinese(text, vocabulary):
         return reading
     return read_with(reading, "reversed_text", [Edit(0, len(text), text[::-1])])

@@ -17,6 +17,7 @@ SECONDS = ("explicit", "suggestive")
 PATTERNS = {
     "en": (
         "12 years old", "9-year-old", "17 yrs old", "13yo", "15 y/o", "aged 16", "age: 11", "a girl, 14", "boy of 8",
+        "5th grader", "born in 2015", "7 yrs", "fifteen years old",
     ),
     "zh": ("12岁", "6 周岁", "十五岁", "九周岁"),
 }  # fmt: skip
