@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from policy.patterns import Pattern
 from policy.ruleset import UNWANTED, RuleSet
@@ -13,6 +13,9 @@ JOINED = "joined"
 
 JOINED_TIGHTLY = "joined without spaces"
 """The same where a word could go on from one text into the next."""
+
+JOINED_IN_TURNS = "joined word by word"
+"""Two texts of as many words, a word of each in turn."""
 
 JOINED_WITH_NEGATIVE = "joined with negative prompt"
 """The same, then the negative prompt."""
@@ -31,6 +34,7 @@ WISHES = {COVERING: "naked, without clothes", CENSORING: "uncensored"}
 
 _NEGATED = re.compile(r"\b(?:no|not|without|don't|never)\s+([^,.;\n]{1,80})|(?:不要|没有|无|别)([^，。；,.;\n]{1,40})")
 _BETWEEN_ITEMS = re.compile(r"[,.;，。；、\n|/]+|\b(?:break|and)\b")
+_FEWEST_IN_TURNS = 2
 _EDGES = " \t()[]{}<>（）\"'“”‘’*_:+-!?0123456789"
 """What stands around an item and says nothing: quotes, and the signs and numbers of weights."""
 
@@ -57,6 +61,8 @@ def joined(subjects: Sequence[Subject], rule_set: RuleSet) -> Iterator[TextSubje
         yield TextSubject(name=JOINED, text=together)
         if any(_goes_on(first, second) for first, second in pairwise(shown)):
             yield TextSubject(name=JOINED_TIGHTLY, text="".join(shown))
+        if in_turns := _in_turns(shown):
+            yield TextSubject(name=JOINED_IN_TURNS, text=in_turns)
     for text in unwanted:
         rest = _without_unwanted(text, rule_set)
         if shown and rest:
@@ -68,6 +74,17 @@ def joined(subjects: Sequence[Subject], rule_set: RuleSet) -> Iterator[TextSubje
             )
         if wish := _wish(text, rule_set):
             yield TextSubject(name=WISH, text=f"{together}\n{wish}".strip())
+
+
+def _in_turns(shown: Sequence[str]) -> str:
+    """Put two texts together word by word, if they have about as many and not the same; nothing otherwise."""
+    if len(shown) != 2:  # noqa: PLR2004 - one and the other
+        return ""
+    first, second = (text.split() for text in shown)
+    if min(len(first), len(second)) < _FEWEST_IN_TURNS or abs(len(first) - len(second)) > 1 or first == second:
+        return ""
+    pairs = zip_longest(*((first, second) if len(first) >= len(second) else (second, first)), fillvalue="")
+    return " ".join(word for pair in pairs for word in pair if word)
 
 
 def _goes_on(first: str, second: str) -> bool:

@@ -1,7 +1,7 @@
 import pytest
 
 from policy import Decision, Policy, RuleError, TextSubject, Wording
-from policy.joining import JOINED, JOINED_TIGHTLY, JOINED_WITH_NEGATIVE, WISH
+from policy.joining import JOINED, JOINED_IN_TURNS, JOINED_TIGHTLY, JOINED_WITH_NEGATIVE, WISH
 from tests.policy.documents import operator, small_set, terms
 
 LISTS = terms(young=["youngster"], bare=["bare", "naked"], covering=["clothes", "censored"])
@@ -130,3 +130,10 @@ def test_less_censoring_is_a_wish_to_see_all_but_not_nakedness():
     asked = prompt("a youngster"), negative("blurry, mosaic")
     assert found(naked, *asked)[0] is Decision.ALLOW
     assert found(shown, *asked) == (Decision.BLOCK, {WISH})
+
+
+def test_words_given_to_two_texts_in_turns_are_found():
+    decision, subjects = found(HIGH, prompt("lamp that shines"), prompt("one forbidden thing", "prompt_2"))
+    assert decision is Decision.ALLOW
+    decision, subjects = found(HIGH, prompt("this forbidden thing"), prompt("is lamp bright", "prompt_2"))
+    assert (decision, subjects) == (Decision.BLOCK, {JOINED_IN_TURNS})
