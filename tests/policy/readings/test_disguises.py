@@ -105,6 +105,7 @@ CHINESE = {
     "zero width": "炸\u200b弹",
     "brackets": "【炸】【弹】",
     "line break": "炸\n弹",
+    "comma": "炸，弹",
     "pinyin": " zhadan ",
     "spaced pinyin": " zha dan ",
     "mixed": "zha弹",
